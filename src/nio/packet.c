@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Theory of operation
+ *
+ * A packet socket sees what the interface receives and what the host sends out
+ * of it, never what was sent through this socket itself. PACKET_IGNORE_OUTGOING
+ * is not set: bridging a host's interface relies on the host's own frames.
+ *
+ * With PACKET_VNET_HDR the kernel says of each frame whether its checksum is
+ * still open and whether it is an aggregate (GRO, or a local sender's segment
+ * train), and takes the same in the other direction.
+ *
+ * The kernel strips VLAN tags and tells them beside the frame: they are put
+ * back before anybody sees it.
+ *
+ * An interface that goes down reports ENETDOWN once and works again when it is
+ * up. One that is deleted leaves the socket bound to nothing: revive() binds it
+ * to the interface that has the name then.
+ */
+#include <config.h>
+
+#include "nio/packet.h"
+
+#include <errno.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/str.h"
+#include "nio/sock.h"
+#include "pkt/vlan.h"
+
+/* Messages in one send call; each may be a super-frame of its own. */
+#define SEND_MESSAGES 16
+
+static struct nio_packet *to_packet(struct nio *nio)
+{
+	return container_of(nio, struct nio_packet, nio);
+}
+
+/* ---- receiving */
+
+static void restore_vlan(struct msghdr *header, struct frame *frame)
+{
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		struct tpacket_auxdata aux;
+		uint16_t tpid = ETH_P_8021Q;
+
+		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
+			continue;
+		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
+		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
+			return;
+		if (aux.tp_status & TP_STATUS_VLAN_TPID_VALID)
+			tpid = aux.tp_vlan_tpid;
+		vlan_push(frame, tpid, aux.tp_vlan_tci);
+	}
+}
+
+static void take_message(struct nio_packet *self, struct batch *batch, struct mmsghdr *message,
+			 const struct virtio_net_hdr *vnet, uint8_t *data)
+{
+	uint32_t len = message->msg_len;
+	struct frame *frame;
+
+	if (self->support.header)
+		len = len > sizeof(*vnet) ? len - (uint32_t)sizeof(*vnet) : 0;
+	if (!len)
+		return;
+	frame = batch_add(batch, data, len);
+	frame->vnet = *vnet;
+	restore_vlan(&message->msg_hdr, frame);
+}
+
+/* An error of the socket: is the interface only down, or is it no more? */
+static int check_interface(struct nio_packet *self)
+{
+	char name[IF_NAMESIZE];
+
+	if (self->index && if_indextoname(self->index, name))
+		return 0;
+	self->index = 0;
+	return -ENODEV;
+}
+
+int packet_recv(struct nio *nio, struct batch *batch)
+{
+	struct nio_packet *self = to_packet(nio);
+	char control[BATCH_SLOTS][CMSG_SPACE(sizeof(struct tpacket_auxdata))];
+	struct virtio_net_hdr vnet[BATCH_SLOTS];
+	struct mmsghdr message[BATCH_SLOTS];
+	struct iovec piece[BATCH_SLOTS][2];
+	size_t skip = self->support.header ? 0 : 1;
+	int count;
+
+	memset(vnet, 0, sizeof(vnet));
+	for (unsigned i = 0; i < BATCH_SLOTS; i++) {
+		piece[i][0] = (struct iovec){ &vnet[i], sizeof(vnet[i]) };
+		piece[i][1] = (struct iovec){ batch_slot(batch, i), FRAME_MAX };
+		message[i].msg_hdr = (struct msghdr){
+			.msg_iov = piece[i] + skip,
+			.msg_iovlen = 2 - skip,
+			.msg_control = control[i],
+			.msg_controllen = sizeof(control[i]),
+		};
+	}
+	count = recvmmsg(nio->fd, message, BATCH_SLOTS, MSG_DONTWAIT, NULL);
+	if (count < 0) {
+		if (errno == EAGAIN)
+			return 0;
+		nio->counters.errors++;
+		return check_interface(self);
+	}
+	for (int i = 0; i < count; i++)
+		take_message(self, batch, &message[i], &vnet[i], piece[i][1].iov_base);
+	return 0;
+}
+
+/* ---- sending */
+
+struct outgoing {
+	struct coalesced super[SEND_MESSAGES];
+	struct iovec piece[SEND_MESSAGES][2 + COALESCE_MAX];
+	struct mmsghdr message[SEND_MESSAGES];
+	unsigned first[SEND_MESSAGES];	/* index of the first frame */
+	unsigned count;
+};
+
+static void mark(struct batch *batch, unsigned first, unsigned count, enum frame_drop reason)
+{
+	for (unsigned i = first; i < first + count; i++)
+		batch->frame[i].drop = reason;
+}
+
+static void flush(struct nio_packet *self, struct batch *batch, struct outgoing *out)
+{
+	unsigned done = 0;
+
+	while (done < out->count) {
+		int sent = sendmmsg(self->nio.fd, out->message + done, out->count - done,
+				    MSG_DONTWAIT);
+
+		if (sent > 0) {
+			done += (unsigned)sent;
+			continue;
+		}
+		mark(batch, out->first[done], out->super[done].frames,
+		     errno == EINVAL ? DROP_RUNT : sock_drop_reason(errno));
+		done++;
+	}
+	out->count = 0;
+}
+
+static unsigned add_message(struct nio_packet *self, const struct batch *batch, unsigned index,
+			    struct outgoing *out)
+{
+	struct coalesced *super = &out->super[out->count];
+	struct iovec *piece = out->piece[out->count];
+	unsigned taken = vnet_gather(batch, index, &self->support, super), pieces = 0;
+
+	if (self->support.header)
+		piece[pieces++] = (struct iovec){ &super->vnet, sizeof(super->vnet) };
+	memcpy(piece + pieces, super->piece, super->pieces * sizeof(*piece));
+	out->message[out->count].msg_hdr = (struct msghdr){
+		.msg_iov = piece,
+		.msg_iovlen = pieces + super->pieces,
+	};
+	out->first[out->count++] = index;
+	return taken;
+}
+
+void packet_send(struct nio *nio, struct batch *batch)
+{
+	struct nio_packet *self = to_packet(nio);
+	struct outgoing out;
+
+	out.count = 0;
+	for (unsigned i = 0; i < batch->count;) {
+		if (batch->frame[i].drop != FRAME_KEEP) {
+			i++;
+			continue;
+		}
+		if (batch->frame[i].len < ETH_HLEN) {
+			batch->frame[i++].drop = DROP_RUNT;
+			continue;
+		}
+		i += add_message(self, batch, i, &out);
+		if (out.count == SEND_MESSAGES)
+			flush(self, batch, &out);
+	}
+	flush(self, batch, &out);
+}
+
+/* ---- opening and closing */
+
+static int bind_to(int fd, unsigned index, struct err *err)
+{
+	const struct sockaddr_ll address = {
+		.sll_family = AF_PACKET,
+		.sll_protocol = htons(ETH_P_ALL),
+		.sll_ifindex = (int)index,
+	};
+	const struct packet_mreq promiscuous = {
+		.mr_ifindex = (int)index,
+		.mr_type = PACKET_MR_PROMISC,
+	};
+
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, errno, "bind");
+	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
+		       sizeof(promiscuous)) < 0)
+		return err_sys(err, errno, "promiscuous mode");
+	return 0;
+}
+
+int packet_revive(struct nio *nio, struct err *err)
+{
+	struct nio_packet *self = to_packet(nio);
+	unsigned index = if_nametoindex(nio->desc);
+
+	if (!index)
+		return err_sys(err, ENODEV, "%s", nio->desc);
+	if (bind_to(nio->fd, index, err) < 0)
+		return -err->code;
+	self->index = index;
+	return 0;
+}
+
+void packet_close(struct nio *nio)
+{
+	close(nio->fd);
+	free(to_packet(nio));
+}
+
+static int open_socket(const char *interface, unsigned index, struct vnet_support *support,
+		       struct err *err)
+{
+	/* without a protocol nothing is received before the socket is bound */
+	AUTO_CLOSE int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	const int on = 1;
+	int result;
+
+	if (fd < 0)
+		return err_sys(err, errno, "packet socket");
+	if (setsockopt(fd, SOL_PACKET, PACKET_AUXDATA, &on, sizeof(on)) < 0)
+		return err_sys(err, errno, "PACKET_AUXDATA");
+	support->header = !setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
+	support->tcp = support->udp = support->header && nio_offload;
+	sock_grow_buffers(fd);
+	if (bind_to(fd, index, err) < 0)
+		return err_wrap(err, "%s", interface);
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+int packet_open(struct nio_packet *self, const struct nio_ops *ops, const char *interface,
+		struct err *err)
+{
+	if (!ifname_fits(interface))
+		return err_set(err, EINVAL, "'%s' is no interface name", interface);
+	self->index = if_nametoindex(interface);
+	if (!self->index)
+		return err_sys(err, errno, "%s", interface);
+	self->nio.fd = open_socket(interface, self->index, &self->support, err);
+	if (self->nio.fd < 0)
+		return -err->code;
+	self->nio.ops = ops;
+	self->nio.takes_gso = self->support.tcp;
+	self->nio.desc = strdup(interface);
+	if (!self->nio.desc) {
+		close(self->nio.fd);
+		return err_sys(err, ENOMEM, "%s", interface);
+	}
+	return 0;
+}
