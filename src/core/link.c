@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <config.h>
+
+#include "core/link.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/pump.h"
+
+struct link_options link_options = {
+	.delay_frames = 65536,
+	.delay_bytes = 64 * 1024 * 1024,
+};
+
+/* A link's random numbers depend on its name, not on when it was made (FNV-1a). */
+static uint64_t stream_of(const char *name)
+{
+	uint64_t hash = 0xcbf29ce484222325ULL;
+
+	for (; *name; name++)
+		hash = (hash ^ (unsigned char)*name) * 0x100000001b3ULL;
+	return hash;
+}
+
+/* link_init() - an empty, stopped link; @words must outlive it
+ *
+ * Return: 0 or -ENOMEM with @err set.
+ */
+int link_init(struct link *link, const char *name, const struct link_words *words,
+	      struct err *err)
+{
+	memset(link, 0, sizeof(*link));
+	link->name = strdup(name);
+	if (!link->name)
+		return err_sys(err, ENOMEM, "link");
+	link->words = words;
+	filter_chain_init(&link->filters, link_options.seed, stream_of(name));
+	for (enum side side = 0; side < SIDE_COUNT; side++)
+		pump_init(&link->pump[side], link, side);
+	return 0;
+}
+
+/* link_fini() - stop a link, close its NIOs and its capture, free its filters */
+void link_fini(struct link *link)
+{
+	link_stop(link);
+	link_reset_filters(link);
+	capture_close(link->capture);
+	for (enum side side = 0; side < SIDE_COUNT; side++) {
+		nio_close(link->nio[side]);
+		pump_fini(&link->pump[side]);
+	}
+	free(link->name);
+}
+
+/* link_do() - run @run(@arg) where the link may be touched: on its worker, or here */
+void link_do(struct link *link, void (*run)(void *arg), void *arg)
+{
+	if (link->worker)
+		loop_call(&link->worker->loop, run, arg);
+	else
+		run(arg);
+}
+
+/* ---- start and stop */
+
+struct start {
+	struct link *link;
+	struct err *err;
+	int result;
+};
+
+static void stop_pumps(void *arg)
+{
+	struct link *link = arg;
+
+	for (enum side side = 0; side < SIDE_COUNT; side++)
+		pump_stop(&link->pump[side]);
+}
+
+static void start_pumps(void *arg)
+{
+	struct start *start = arg;
+
+	for (enum side side = 0; side < SIDE_COUNT; side++) {
+		start->result = pump_start(&start->link->pump[side], start->err);
+		if (start->result < 0) {
+			stop_pumps(start->link);
+			return;
+		}
+	}
+}
+
+/* link_start() - let a link with two NIOs run on a worker that was acquired for it
+ *
+ * Return: 0, or a negative errno with @err set and the link as it was.
+ */
+int link_start(struct link *link, struct worker *worker, struct err *err)
+{
+	struct start start = { .link = link, .err = err };
+
+	link->worker = worker;
+	link_do(link, start_pumps, &start);
+	if (start.result < 0)
+		link->worker = NULL;
+	return start.result;
+}
+
+/* link_stop() - the worker has let go of the link when this returns */
+void link_stop(struct link *link)
+{
+	if (!link->worker)
+		return;
+	link_do(link, stop_pumps, link);
+	link->worker = NULL;
+}
+
+struct rename {
+	struct link *link;
+	char *name;
+};
+
+static void swap_name(void *arg)
+{
+	struct rename *rename = arg;
+	char *old = rename->link->name;
+
+	rename->link->name = rename->name;
+	rename->name = old;
+}
+
+/* link_rename() - give a link another name, also while it runs */
+int link_rename(struct link *link, const char *name, struct err *err)
+{
+	struct rename rename = { .link = link, .name = strdup(name) };
+
+	if (!rename.name)
+		return err_sys(err, ENOMEM, "link");
+	link_do(link, swap_name, &rename);
+	free(rename.name);
+	return 0;
+}
+
+/* ---- filters */
+
+struct filter_change {
+	struct link *link;
+	struct filter *filter;		/* to be added, or taken out */
+	const char *name;
+	bool done;
+};
+
+/* After a change: a suspended link keeps nothing, one without a delay delays nothing. */
+static void settle_delayed(struct link *link)
+{
+	const struct filter *filter = link->filters.first;
+
+	while (filter && !filter_drops_all(filter))
+		filter = filter_next(filter);
+	for (enum side side = 0; link->worker && side < SIDE_COUNT; side++) {
+		if (filter)
+			delayq_clear(&link->pump[side].delayed);
+		else if (!link->filters.delays)
+			pump_release_all(&link->pump[side]);
+	}
+}
+
+static void add_filter(void *arg)
+{
+	struct filter_change *change = arg;
+
+	change->done = filter_chain_add(&change->link->filters, change->filter);
+	if (change->done)
+		settle_delayed(change->link);
+}
+
+static void remove_filter(void *arg)
+{
+	struct filter_change *change = arg;
+
+	change->filter = filter_chain_remove(&change->link->filters, change->name);
+	if (change->filter)
+		settle_delayed(change->link);
+}
+
+static void remove_filters(void *arg)
+{
+	struct filter_change *change = arg;
+
+	change->filter = filter_chain_take_all(&change->link->filters);
+	settle_delayed(change->link);
+}
+
+/* link_add_filter() - append a filter to the chain
+ *
+ * Return: false when its name is taken; the filter is then still the caller's.
+ */
+bool link_add_filter(struct link *link, struct filter *filter)
+{
+	struct filter_change change = { .link = link, .filter = filter };
+
+	link_do(link, add_filter, &change);
+	return change.done;
+}
+
+/* link_delete_filter() - Return: false when there is no filter of that name */
+bool link_delete_filter(struct link *link, const char *name)
+{
+	struct filter_change change = { .link = link, .name = name };
+
+	link_do(link, remove_filter, &change);
+	if (!change.filter)
+		return false;
+	filter_free(change.filter);
+	return true;
+}
+
+/* link_reset_filters() - no filter is left */
+void link_reset_filters(struct link *link)
+{
+	struct filter_change change = { .link = link };
+
+	link_do(link, remove_filters, &change);
+	filter_free_all(change.filter);
+}
+
+/* ---- capture */
+
+struct capture_change {
+	struct link *link;
+	struct capture *capture;
+};
+
+static void swap_capture(void *arg)
+{
+	struct capture_change *change = arg;
+	struct capture *old = change->link->capture;
+
+	change->link->capture = change->capture;
+	change->capture = old;
+}
+
+static void look_at_capture(void *arg)
+{
+	struct capture_change *change = arg;
+
+	change->capture = change->link->capture;
+}
+
+/* link_is_capturing() - a capture may have ended by itself */
+bool link_is_capturing(struct link *link)
+{
+	struct capture_change change = { .link = link };
+
+	link_do(link, look_at_capture, &change);
+	return change.capture;
+}
+
+/* link_set_capture() - begin a capture that has been opened, or end one with NULL
+ *
+ * The link owns @capture from here on; the one it had is complete and closed.
+ */
+void link_set_capture(struct link *link, struct capture *capture)
+{
+	struct capture_change change = { .link = link, .capture = capture };
+
+	link_do(link, swap_capture, &change);
+	capture_close(change.capture);
+}
+
+/* ---- counters */
+
+struct counters_look {
+	struct link *link;
+	struct nio_counters *out;
+};
+
+static void copy_counters(void *arg)
+{
+	struct counters_look *look = arg;
+
+	for (enum side side = 0; side < SIDE_COUNT; side++) {
+		const struct nio *nio = look->link->nio[side];
+
+		look->out[side] = nio ? nio->counters : (struct nio_counters){ 0 };
+	}
+}
+
+static void zero_counters(void *arg)
+{
+	struct link *link = arg;
+
+	for (enum side side = 0; side < SIDE_COUNT; side++) {
+		if (link->nio[side])
+			memset(&link->nio[side]->counters, 0, sizeof(link->nio[side]->counters));
+	}
+}
+
+/* link_get_counters() - the counters of both NIOs at one moment, between two batches */
+void link_get_counters(struct link *link, struct nio_counters out[SIDE_COUNT])
+{
+	struct counters_look look = { .link = link, .out = out };
+
+	link_do(link, copy_counters, &look);
+}
+
+void link_reset_counters(struct link *link)
+{
+	link_do(link, zero_counters, link);
+}

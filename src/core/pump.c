@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* One direction of a running link, on its worker:
+ *
+ *   receive a batch → wire frames, if somebody needs them → filters → capture → send → count
+ *
+ * A turn is what one receive call brings. The loop serves all its sources in
+ * turns, so a flooded link delays the others by one turn at most.
+ */
+#include <config.h>
+
+#include "core/pump.h"
+
+#include <stddef.h>
+
+#include "base/cleanup.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "core/debug.h"
+#include "pkt/offload.h"
+
+/* How often a device that has gone away is looked for. */
+#define REVIVE_INTERVAL (200 * NSEC_PER_MSEC)
+
+static struct nio *source_nio(const struct pump *pump)
+{
+	return pump->link->nio[pump->side];
+}
+
+static struct nio *sink_nio(const struct pump *pump)
+{
+	return pump->link->nio[!pump->side];
+}
+
+/* ---- filters and the delay queue */
+
+static void arm_release(struct pump *pump)
+{
+	uint64_t due = delayq_next_due(&pump->delayed);
+
+	if (due != UINT64_MAX)
+		loop_timer_set(&pump->link->worker->loop, &pump->release, due);
+}
+
+static void filter_batch(struct pump *pump, struct batch *batch)
+{
+	struct link *link = pump->link;
+	uint64_t now = link->filters.delays ? clock_now() : 0;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = &batch->frame[i];
+		struct filter_verdict verdict;
+
+		if (frame->drop != FRAME_KEEP)
+			continue;
+		filter_chain_run(&link->filters, (enum filter_dir)pump->side, frame->data, frame->len,
+				 &verdict);
+		if (verdict.dropped_by) {
+			frame->drop = DROP_FILTER;
+			if (link_options.debug)
+				debug_dropped(link, verdict.dropped_by);
+		} else if (verdict.delay_ns || pump->delayed.count) {
+			/* a frame that is not delayed must not overtake those that are */
+			frame->drop = delayq_push(&pump->delayed, frame->data, frame->len,
+						  now + verdict.delay_ns) ?
+					      DROP_QUEUED :
+					      DROP_QUEUE;
+		}
+	}
+	arm_release(pump);
+}
+
+/* ---- sending */
+
+static void count_out(struct nio *nio, const struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		const struct frame *frame = &batch->frame[i];
+		uint64_t bytes;
+
+		if (frame->drop == FRAME_KEEP) {
+			nio->counters.out_frames += offload_segments(frame, &bytes);
+			nio->counters.out_bytes += bytes;
+		} else {
+			nio->counters.drop[frame->drop]++;
+		}
+	}
+}
+
+static void send_batch(struct pump *pump, struct batch *batch)
+{
+	struct link *link = pump->link;
+	struct nio *sink = sink_nio(pump);
+
+	if (link->capture && capture_write(link->capture, batch) < 0) {
+		capture_close(link->capture);
+		link->capture = NULL;
+	}
+	if (sink->gone) {
+		for (unsigned i = 0; i < batch->count; i++) {
+			if (batch->frame[i].drop == FRAME_KEEP)
+				batch->frame[i].drop = DROP_DOWN;
+		}
+	} else {
+		sink->ops->send(sink, batch);
+	}
+	count_out(sink, batch);
+}
+
+static void forward_wire(struct pump *pump, struct batch *batch)
+{
+	if (link_options.debug)
+		debug_received(pump->link, pump->side, batch);
+	if (pump->link->filters.first || pump->delayed.count)
+		filter_batch(pump, batch);
+	send_batch(pump, batch);
+}
+
+/* ---- from super-frames to wire frames */
+
+static bool needs_wire_frames(const struct pump *pump)
+{
+	const struct link *link = pump->link;
+
+	return !sink_nio(pump)->takes_gso || link->filters.first || link->capture ||
+	       pump->delayed.count || link_options.debug;
+}
+
+static void flush_wire(struct pump *pump, struct batch *wire)
+{
+	if (wire->count)
+		forward_wire(pump, wire);
+	batch_clear(wire);
+}
+
+static void split_into(struct pump *pump, struct batch *wire, struct frame *super)
+{
+	struct offload_split split;
+	struct frame segment;
+
+	if (!offload_split_start(&split, super)) {
+		sink_nio(pump)->counters.drop[DROP_ERROR]++;
+		return;
+	}
+	for (;;) {
+		uint32_t room = BATCH_ARENA - wire->arena_used;
+
+		if (room < FRAME_MAX || !batch_room(wire)) {
+			flush_wire(pump, wire);
+			continue;
+		}
+		if (!offload_split_next(&split, wire->arena + wire->arena_used, room, &segment))
+			return;
+		*batch_add(wire, NULL, 0) = segment;
+		wire->arena_used += segment.len;
+	}
+}
+
+static void forward_as_wire(struct pump *pump, struct batch *batch)
+{
+	struct batch *wire = &pump->link->worker->wire;
+
+	batch_clear(wire);
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = &batch->frame[i];
+
+		if (frame->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE) {
+			split_into(pump, wire, frame);
+			continue;
+		}
+		if (!offload_is_wire(frame) && !offload_complete(frame)) {
+			sink_nio(pump)->counters.drop[DROP_ERROR]++;
+			continue;
+		}
+		if (!batch_room(wire))
+			flush_wire(pump, wire);
+		*batch_add(wire, NULL, 0) = *frame;
+	}
+	flush_wire(pump, wire);
+}
+
+/* Counts what was received; tells whether all of it are wire frames. */
+static bool count_in(struct nio *nio, const struct batch *batch)
+{
+	bool wire = true;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		uint64_t bytes;
+
+		nio->counters.in_frames += offload_segments(&batch->frame[i], &bytes);
+		nio->counters.in_bytes += bytes;
+		wire = wire && offload_is_wire(&batch->frame[i]);
+	}
+	return wire;
+}
+
+/* pump_forward() - take a batch that was received on the pump's side through the link */
+void pump_forward(struct pump *pump, struct batch *batch)
+{
+	bool wire = count_in(source_nio(pump), batch);
+
+	if (wire)
+		forward_wire(pump, batch);
+	else if (needs_wire_frames(pump))
+		forward_as_wire(pump, batch);
+	else
+		send_batch(pump, batch);
+}
+
+/* ---- events */
+
+static void stop_watching(struct pump *pump)
+{
+	if (pump->watching)
+		loop_remove(&pump->link->worker->loop, &pump->source);
+	pump->watching = false;
+}
+
+static void device_gone(struct pump *pump)
+{
+	struct nio *nio = source_nio(pump);
+
+	log_error("%s %s is gone, its link waits for it", nio->ops->kind, nio->desc);
+	nio->gone = true;
+	stop_watching(pump);
+	loop_timer_set(&pump->link->worker->loop, &pump->revive, clock_now() + REVIVE_INTERVAL);
+}
+
+static void receive(struct loop_source *source, uint32_t events)
+{
+	struct pump *pump = container_of(source, struct pump, source);
+	struct batch *batch = &pump->link->worker->received;
+	struct nio *nio = source_nio(pump);
+
+	(void)events;
+	batch_clear(batch);
+	if (nio->ops->recv(nio, batch) < 0)
+		device_gone(pump);
+	else if (batch->count)
+		pump_forward(pump, batch);
+}
+
+static int watch(struct pump *pump, struct err *err)
+{
+	struct nio *nio = source_nio(pump);
+
+	pump->source.fd = nio->fd;
+	if (nio->fd < 0 || nio->gone)
+		return 0;
+	if (loop_add(&pump->link->worker->loop, &pump->source, EPOLLIN, err) < 0)
+		return -err->code;
+	pump->watching = true;
+	return 0;
+}
+
+static void try_revive(struct loop_timer *timer)
+{
+	struct pump *pump = container_of(timer, struct pump, revive);
+	struct nio *nio = source_nio(pump);
+	struct err err;
+
+	if (!nio->ops->revive || nio->ops->revive(nio, &err) < 0) {
+		loop_timer_set(&pump->link->worker->loop, timer, clock_now() + REVIVE_INTERVAL);
+		return;
+	}
+	nio->gone = false;
+	log_error("%s %s is back", nio->ops->kind, nio->desc);
+	if (watch(pump, &err) < 0)
+		device_gone(pump);
+}
+
+/* Sends the queued frames that are due at @now, batch by batch, in order. */
+static void release_until(struct pump *pump, uint64_t now)
+{
+	struct batch *batch = &pump->link->worker->wire;
+
+	for (;;) {
+		struct delayed *frame, *list = NULL;
+
+		batch_clear(batch);
+		while (batch_room(batch) && (frame = delayq_pop(&pump->delayed, now))) {
+			batch_add(batch, frame->data, frame->len);
+			frame->next = list;
+			list = frame;
+		}
+		if (!batch->count)
+			return;
+		send_batch(pump, batch);
+		delayed_free(list);
+	}
+}
+
+static void release(struct loop_timer *timer)
+{
+	struct pump *pump = container_of(timer, struct pump, release);
+
+	release_until(pump, clock_now());
+	arm_release(pump);
+}
+
+/* pump_release_all() - send what a delay still holds back, at once and in order */
+void pump_release_all(struct pump *pump)
+{
+	release_until(pump, UINT64_MAX - 1);
+	loop_timer_cancel(&pump->link->worker->loop, &pump->release);
+}
+
+/* pump_init() - prepare the pump that receives on @side of a link */
+void pump_init(struct pump *pump, struct link *link, enum side side)
+{
+	*pump = (struct pump){
+		.link = link,
+		.side = side,
+		.source = { .fd = -1, .ready = receive },
+		.revive = { .expired = try_revive },
+		.release = { .expired = release },
+	};
+	delayq_init(&pump->delayed, link_options.delay_frames, link_options.delay_bytes);
+}
+
+void pump_fini(struct pump *pump)
+{
+	delayq_fini(&pump->delayed);
+}
+
+/* pump_start() - begin to receive; on the link's worker */
+int pump_start(struct pump *pump, struct err *err)
+{
+	if (source_nio(pump)->gone)
+		loop_timer_set(&pump->link->worker->loop, &pump->revive, clock_now());
+	return watch(pump, err);
+}
+
+/* pump_stop() - receive and send nothing more; frames that were delayed are lost */
+void pump_stop(struct pump *pump)
+{
+	struct loop *loop = &pump->link->worker->loop;
+
+	stop_watching(pump);
+	loop_timer_cancel(loop, &pump->revive);
+	loop_timer_cancel(loop, &pump->release);
+	delayq_clear(&pump->delayed);
+}
