@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <config.h>
+
+#include "ctl/job.h"
+
+#include <signal.h>
+#include <stddef.h>
+
+#include "base/cleanup.h"
+
+static struct loop *control_loop;
+
+/* job_init() - @control is the loop that done() is called on */
+void job_init(struct loop *control)
+{
+	control_loop = control;
+}
+
+static void finish(struct loop_task *task)
+{
+	struct job *job = container_of(task, struct job, task);
+
+	job->done(job);
+}
+
+static void *run(void *arg)
+{
+	struct job *job = arg;
+
+	job->work(job);
+	job->task.run = finish;
+	loop_post(control_loop, &job->task);
+	return NULL;
+}
+
+/* job_start() - begin a job; control thread
+ *
+ * Return: 0, or a negative errno with @err set, and neither work() nor done()
+ * will be called.
+ */
+int job_start(struct job *job, struct err *err)
+{
+	pthread_attr_t detached;
+	sigset_t all, before;
+	pthread_t thread;
+	int error;
+
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	error = pthread_create(&thread, &detached, run, job);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	pthread_attr_destroy(&detached);
+	return error ? err_sys(err, error, "thread") : 0;
+}
