@@ -99,6 +99,19 @@ bool bridge_add_nio(struct bridge *bridge, struct nio *nio)
 	return false;
 }
 
+/* bridge_before_move() - an interface, perhaps a NIO's, is about to go to another namespace */
+void bridge_before_move(const char *interface)
+{
+	for (struct bridge *bridge = bridges; bridge; bridge = bridge->next) {
+		for (enum side side = 0; side < SIDE_COUNT; side++) {
+			struct nio *nio = bridge->link.nio[side];
+
+			if (nio && !strcmp(nio->desc, interface))
+				link_before_move(&bridge->link, side);
+		}
+	}
+}
+
 /* bridge_start() - let frames pass; the bridge has two NIOs and does not run yet */
 int bridge_start(struct bridge *bridge, struct err *err)
 {

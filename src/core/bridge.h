@@ -24,6 +24,7 @@ void bridge_delete_all(void);
 unsigned bridge_nio_count(const struct bridge *bridge);
 bool bridge_is_running(const struct bridge *bridge);
 bool bridge_add_nio(struct bridge *bridge, struct nio *nio);
+void bridge_before_move(const char *interface);
 int bridge_start(struct bridge *bridge, struct err *err);
 void bridge_stop(struct bridge *bridge);
 

@@ -38,55 +38,19 @@ static const struct link_words port_words = {
 
 /* ---- the way from IOL, on the worker */
 
-static unsigned port_of(const struct frame *frame)
-{
-	struct iol_header header;
-
-	memcpy(&header, frame->data, sizeof(header));
-	return header.destination_port;
-}
-
-static void drop_short(struct batch *batch)
-{
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (batch->frame[i].len > sizeof(struct iol_header))
-			batch->frame[kept++] = batch->frame[i];
-	}
-	batch->count = kept;
-}
-
-static void forward_run(struct iol_bridge *bridge, unsigned port, struct batch run)
-{
-	for (unsigned i = 0; i < run.count; i++) {
-		run.frame[i].data += sizeof(struct iol_header);
-		run.frame[i].len -= (uint32_t)sizeof(struct iol_header);
-	}
-	if (iol_port_has_nio(bridge, port))
-		pump_forward(&bridge->port[port]->pump[SIDE_SOURCE], &run);
-}
-
 static void receive(struct loop_source *source, uint32_t events)
 {
 	struct iol_bridge *bridge = container_of(source, struct iol_bridge, source);
 	struct batch *batch = &bridge->worker->received;
+	struct batch run;
+	uint8_t port;
 
 	(void)events;
 	batch_clear(batch);
 	unix_socket_recv(bridge->socket.fd, batch);
-	drop_short(batch);
-	for (unsigned first = 0, next; first < batch->count; first = next) {
-		unsigned port = port_of(&batch->frame[first]);
-		struct batch run = *batch;
-
-		for (next = first + 1; next < batch->count; next++) {
-			if (port_of(&batch->frame[next]) != port)
-				break;
-		}
-		run.frame += first;
-		run.count = next - first;
-		forward_run(bridge, port, run);
+	for (unsigned next = 0; iol_next_run(batch, &next, &run, &port);) {
+		if (iol_port_has_nio(bridge, port))
+			pump_forward(&bridge->port[port]->pump[SIDE_SOURCE], &run);
 	}
 }
 
@@ -364,17 +328,13 @@ int iol_start(struct iol_bridge *bridge, struct err *err)
 	bridge->worker = worker_acquire(err);
 	if (!bridge->worker)
 		return -err->code;
-	loop_call(&bridge->worker->loop, start_receiving, &start);
-	if (start.result < 0) {
-		worker_release(bridge->worker);
-		bridge->worker = NULL;
-		return start.result;
-	}
-	if (start_ports(bridge, err) < 0) {
+	/* what is received goes to the ports at once, so they come first */
+	start.result = start_ports(bridge, err);
+	if (!start.result)
+		loop_call(&bridge->worker->loop, start_receiving, &start);
+	if (start.result < 0)
 		iol_stop(bridge);
-		return -err->code;
-	}
-	return 0;
+	return start.result;
 }
 
 /* iol_stop() - nothing passes any more; a stopped bridge is fine */

@@ -143,6 +143,29 @@ int link_rename(struct link *link, const char *name, struct err *err)
 	return 0;
 }
 
+struct move {
+	struct link *link;
+	enum side side;
+};
+
+static void before_move(void *arg)
+{
+	struct move *move = arg;
+	struct nio *nio = move->link->nio[move->side];
+
+	nio->ops->before_move(nio);
+	pump_watch_again(&move->link->pump[move->side]);
+}
+
+/* link_before_move() - the device of a NIO is about to go to another namespace */
+void link_before_move(struct link *link, enum side side)
+{
+	struct move move = { .link = link, .side = side };
+
+	if (link->nio[side]->ops->before_move)
+		link_do(link, before_move, &move);
+}
+
 /* ---- filters */
 
 struct filter_change {

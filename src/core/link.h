@@ -79,6 +79,8 @@ int link_start(struct link *link, struct worker *worker, struct err *err);
 void link_stop(struct link *link);
 void link_do(struct link *link, void (*run)(void *arg), void *arg);
 
+void link_before_move(struct link *link, enum side side);
+
 bool link_add_filter(struct link *link, struct filter *filter);
 bool link_delete_filter(struct link *link, const char *name);
 void link_reset_filters(struct link *link);

@@ -215,6 +215,33 @@ static void stop_watching(struct pump *pump)
 	pump->watching = false;
 }
 
+static int watch(struct pump *pump, struct err *err)
+{
+	struct nio *nio = source_nio(pump);
+
+	pump->source.fd = nio->fd;
+	if (nio->fd < 0 || nio->gone)
+		return 0;
+	if (loop_add(&pump->link->worker->loop, &pump->source, EPOLLIN, err) < 0)
+		return -err->code;
+	pump->watching = true;
+	return 0;
+}
+
+/* pump_watch_again() - the source NIO may have got another descriptor */
+void pump_watch_again(struct pump *pump)
+{
+	struct nio *nio = source_nio(pump);
+	struct err err;
+
+	if (!pump->watching || pump->source.fd == nio->fd)
+		return;
+	/* the old one was closed, which ended its watch */
+	pump->watching = false;
+	if (watch(pump, &err) < 0)
+		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
+}
+
 static void device_gone(struct pump *pump)
 {
 	struct nio *nio = source_nio(pump);
@@ -233,23 +260,13 @@ static void receive(struct loop_source *source, uint32_t events)
 
 	(void)events;
 	batch_clear(batch);
-	if (nio->ops->recv(nio, batch) < 0)
+	if (nio->ops->recv(nio, batch) < 0) {
 		device_gone(pump);
-	else if (batch->count)
+		return;
+	}
+	pump_watch_again(pump);
+	if (batch->count)
 		pump_forward(pump, batch);
-}
-
-static int watch(struct pump *pump, struct err *err)
-{
-	struct nio *nio = source_nio(pump);
-
-	pump->source.fd = nio->fd;
-	if (nio->fd < 0 || nio->gone)
-		return 0;
-	if (loop_add(&pump->link->worker->loop, &pump->source, EPOLLIN, err) < 0)
-		return -err->code;
-	pump->watching = true;
-	return 0;
 }
 
 static void try_revive(struct loop_timer *timer)

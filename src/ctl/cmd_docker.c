@@ -4,6 +4,7 @@
 
 #include "base/log.h"
 #include "base/str.h"
+#include "core/bridge.h"
 #include "ctl/dispatch.h"
 #include "net/netdev.h"
 
@@ -66,6 +67,7 @@ static enum request_state cmd_move_to_ns(struct request *request)
 		return refuse_unknown(request, REPLY_CREATE);
 	if (!parse_int(process, 1, INT32_MAX, &pid))
 		return reply_final(request, REPLY_CREATE, NETLINK_FAILED);
+	bridge_before_move(name);
 	if (netdev_move_to_pid(name, (pid_t)pid, &placement, &err) < 0)
 		return refuse(request, REPLY_CREATE, NETLINK_FAILED, &err);
 	return reply_final(request, REPLY_OK, "%s moved to namespace %s", name, process);

@@ -16,6 +16,9 @@
  *   waiting, and gives those that did not leave their reason. It gets frames that
  *   are not wire frames only if takes_gso is set.
  * - revive() tries to get the device back. A NIO without it is never gone.
+ * - before_move() is told that the device goes to another namespace; optional.
+ *
+ * recv(), revive() and before_move() may change fd.
  *
  * Counters are written where the NIO is used and therefore exact there: to read
  * or reset them, go through link_get_counters() and link_reset_counters().
@@ -37,6 +40,7 @@ struct nio_ops {
 	int (*recv)(struct nio *nio, struct batch *batch);
 	void (*send)(struct nio *nio, struct batch *batch);
 	int (*revive)(struct nio *nio, struct err *err);
+	void (*before_move)(struct nio *nio);
 	void (*close)(struct nio *nio);
 };
 

@@ -59,6 +59,47 @@ int iol_socket_path(char *path, size_t size, unsigned id, const char *suffix)
 	return len < 0 || (size_t)len >= size ? -ENAMETOOLONG : 0;
 }
 
+static bool holds_frame(const struct frame *datagram)
+{
+	return datagram->len > sizeof(struct iol_header);
+}
+
+static uint8_t port_of(const struct frame *datagram)
+{
+	return datagram->data[offsetof(struct iol_header, destination_port)];
+}
+
+/* iol_next_run() - the next frames of a batch of datagrams that are for the same port
+ * @batch: as received; datagrams without a frame are passed over
+ * @next: 0 at first, and then as the last call left it
+ * @run: part of @batch, its frames without their headers
+ *
+ * Return: false when there are no more.
+ */
+bool iol_next_run(const struct batch *batch, unsigned *next, struct batch *run, uint8_t *port)
+{
+	unsigned at = *next, first;
+
+	while (at < batch->count && !holds_frame(&batch->frame[at]))
+		at++;
+	if (at == batch->count)
+		return false;
+	*port = port_of(&batch->frame[at]);
+	for (first = at; at < batch->count; at++) {
+		struct frame *frame = &batch->frame[at];
+
+		if (!holds_frame(frame) || port_of(frame) != *port)
+			break;
+		frame->data += sizeof(struct iol_header);
+		frame->len -= (uint32_t)sizeof(struct iol_header);
+	}
+	*run = *batch;
+	run->frame += first;
+	run->count = at - first;
+	*next = at;
+	return true;
+}
+
 /* nio_iol_open() - a port of IOL instance @iol_id, reached from bridge @bridge_id
  * @fd: the bridge's socket; it stays the bridge's
  *

@@ -7,6 +7,12 @@
  * kernel may leave checksums open and hand over whole segment trains. Both are
  * tried and done without where the kernel refuses.
  *
+ * A device of our own begins without them, as the one of the classic program
+ * that other tools know, and gets them when there is something to gain: when it
+ * is about to be moved into a container, or when its first frames arrive. Which
+ * it has is decided where a file attaches to it, so it is let go of and taken
+ * again at once.
+ *
  * A path instead of a name ("/dev/tap7") is the character device of a macvtap.
  *
  * The device may be moved to another network namespace and keeps working. When
@@ -20,11 +26,14 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -43,10 +52,13 @@
 /* A turn ends after this many bytes, so that other links get theirs. */
 #define TURN_BYTES (512 * 1024)
 
+#define TUN_PATH "/dev/net/tun"
+
 struct nio_tap {
 	struct nio nio;
 	struct vnet_support support;
 	bool borrowed;
+	bool upgradable;		/* to be attached to anew, with offloads */
 };
 
 static struct nio_tap *to_tap(struct nio *nio)
@@ -59,33 +71,193 @@ static bool device_is_gone(int error)
 	return error == EBADFD || error == EFAULT || error == ENODEV;
 }
 
+/* Adds one frame; -EAGAIN: there is none, another error: the device is gone. */
+static int read_frame(struct nio_tap *tap, int fd, struct batch *batch)
+{
+	struct virtio_net_hdr vnet = { 0 };
+	uint8_t *data = batch_slot(batch, batch->count);
+	struct iovec piece[2] = { { &vnet, sizeof(vnet) }, { data, FRAME_MAX } };
+	size_t skip = tap->support.header ? 0 : 1;
+	ssize_t got = readv(fd, piece + skip, (int)(2 - skip));
+
+	if (got < 0) {
+		if (device_is_gone(errno))
+			return -errno;
+		if (errno != EAGAIN)
+			tap->nio.counters.errors++;
+		return -EAGAIN;
+	}
+	if (!skip)
+		got -= (ssize_t)sizeof(vnet);
+	if (got <= 0)
+		return -EAGAIN;
+	batch_add(batch, data, (uint32_t)got)->vnet = vnet;
+	return 0;
+}
+
+/* Reads until nothing is left or the turn is over. */
+static int read_frames(struct nio_tap *tap, int fd, struct batch *batch)
+{
+	uint32_t bytes = 0;
+	int error = 0;
+
+	while (batch->count < BATCH_SLOTS && bytes < TURN_BYTES) {
+		error = read_frame(tap, fd, batch);
+		if (error)
+			break;
+		bytes += batch->frame[batch->count - 1].len;
+	}
+	return error == -EAGAIN ? 0 : error;
+}
+
+/* Asks for as much offload as this kernel gives. */
+static void negotiate_offload(int fd, struct vnet_support *support)
+{
+	const unsigned basic = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+
+	support->header = true;
+	support->udp = !ioctl(fd, TUNSETOFFLOAD, basic | TUN_F_USO4 | TUN_F_USO6);
+	support->tcp = support->udp || !ioctl(fd, TUNSETOFFLOAD, basic);
+}
+
+static int set_interface(int fd, struct ifreq *request, short extra_flags)
+{
+	request->ifr_flags = (short)(IFF_TAP | IFF_NO_PI | extra_flags);
+	return ioctl(fd, TUNSETIFF, request) < 0 ? -errno : 0;
+}
+
+static int open_device(const char *path, struct err *err)
+{
+	int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+
+	return fd < 0 ? err_sys(err, errno, "%s", path) : fd;
+}
+
+/* Attaches to a device that others made, or to a macvtap by its path. */
+static int borrow(struct nio_tap *tap, const char *device, struct err *err)
+{
+	bool by_path = *device == '/';
+	AUTO_CLOSE int fd = open_device(by_path ? device : TUN_PATH, err);
+	struct ifreq request = { 0 };
+	int error = -EINVAL, result;
+
+	if (fd < 0)
+		return fd;
+	if (!by_path)
+		strcpy(request.ifr_name, device);
+	tap->support = (struct vnet_support){ 0 };
+	if (nio_offload)
+		error = set_interface(fd, &request, IFF_VNET_HDR);
+	if (!error)
+		negotiate_offload(fd, &tap->support);
+	else if ((error = set_interface(fd, &request, 0)))
+		return err_sys(err, -error, "TUNSETIFF");
+	tap->nio.takes_gso = tap->support.tcp;
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+/* Makes a device; the kernel's name for it goes to @name. */
+static int make(struct nio_tap *tap, const char *device, char name[IFNAMSIZ], struct err *err)
+{
+	AUTO_CLOSE int fd = open_device(TUN_PATH, err);
+	struct ifreq request = { 0 };
+	int error, result;
+
+	if (fd < 0)
+		return fd;
+	strcpy(request.ifr_name, device);
+	error = set_interface(fd, &request, 0);
+	if (error)
+		return err_sys(err, -error, "TUNSETIFF");
+	tap->upgradable = nio_offload;
+	strcpy(name, request.ifr_name);
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+/* ---- the upgrade */
+
+struct visit {
+	int namespace_fd;
+	int result;
+};
+
+static void *open_there(void *arg)
+{
+	struct visit *visit = arg;
+
+	if (!setns(visit->namespace_fd, CLONE_NEWNET))
+		visit->result = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	return NULL;
+}
+
+/* A file attaches to devices of the namespace in which it was opened, and the device
+ * may have been moved. A thread goes after it, since none of the others may be left
+ * in that namespace.
+ */
+static int open_in_namespace_of(int device_fd)
+{
+	AUTO_CLOSE int there = ioctl(device_fd, TUNGETDEVNETNS, 0);
+	AUTO_CLOSE int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	struct visit visit = { .namespace_fd = there, .result = -1 };
+	struct stat a, b;
+	pthread_t thread;
+
+	if (there < 0 || here < 0 || fstat(there, &a) < 0 || fstat(here, &b) < 0)
+		return -1;
+	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+		return open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	if (pthread_create(&thread, NULL, open_there, &visit) == 0)
+		pthread_join(thread, NULL);
+	return visit.result;
+}
+
+/* Attaches to the device anew, this time with offloads.
+ *
+ * It stays as it is where its namespace may not be entered. Between the two files
+ * only its being persistent keeps it alive. Should nobody get it back, the new file
+ * reports that the device is gone.
+ */
+static void upgrade(struct nio_tap *tap)
+{
+	int old = tap->nio.fd, fd = open_in_namespace_of(old);
+	struct ifreq request;
+
+	tap->upgradable = false;
+	/* its name may have changed */
+	if (fd < 0 || ioctl(old, TUNGETIFF, &request) < 0 || ioctl(old, TUNSETPERSIST, 1) < 0) {
+		cleanup_close(&fd);
+		return;
+	}
+	close(old);
+	tap->nio.fd = fd;
+	if (!set_interface(fd, &request, IFF_VNET_HDR))
+		negotiate_offload(fd, &tap->support);
+	else
+		set_interface(fd, &request, 0);
+	ioctl(fd, TUNSETPERSIST, 0);
+	tap->nio.takes_gso = tap->support.tcp;
+}
+
+static void tap_before_move(struct nio *nio)
+{
+	struct nio_tap *tap = to_tap(nio);
+
+	if (tap->upgradable)
+		upgrade(tap);
+}
+
 static int tap_recv(struct nio *nio, struct batch *batch)
 {
 	struct nio_tap *tap = to_tap(nio);
-	uint32_t bytes = 0;
+	int error = read_frames(tap, nio->fd, batch);
 
-	for (unsigned slot = 0; slot < BATCH_SLOTS && bytes < TURN_BYTES; slot++) {
-		struct virtio_net_hdr vnet = { 0 };
-		uint8_t *data = batch_slot(batch, slot);
-		struct iovec piece[2] = { { &vnet, sizeof(vnet) }, { data, FRAME_MAX } };
-		size_t skip = tap->support.header ? 0 : 1;
-		ssize_t got = readv(nio->fd, piece + skip, (int)(2 - skip));
-
-		if (got < 0) {
-			if (device_is_gone(errno))
-				return -errno;
-			if (errno != EAGAIN)
-				nio->counters.errors++;
-			return 0;
-		}
-		if (!skip)
-			got -= (ssize_t)sizeof(vnet);
-		if (got > 0) {
-			batch_add(batch, data, (uint32_t)got)->vnet = vnet;
-			bytes += (uint32_t)got;
-		}
-	}
-	return 0;
+	if (!error && tap->upgradable && batch->count)
+		upgrade(tap);
+	return error;
 }
 
 static int write_out(const struct nio_tap *tap, struct coalesced *out)
@@ -131,56 +303,14 @@ static void tap_close(struct nio *nio)
 	free(to_tap(nio));
 }
 
-/* Asks for as much offload as this kernel gives. */
-static void negotiate_offload(int fd, struct vnet_support *support)
-{
-	const unsigned basic = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
-
-	support->tcp = support->udp = false;
-	if (!support->header)
-		return;
-	support->udp = !ioctl(fd, TUNSETOFFLOAD, basic | TUN_F_USO4 | TUN_F_USO6);
-	support->tcp = support->udp || !ioctl(fd, TUNSETOFFLOAD, basic);
-}
-
-static int set_interface(int fd, struct ifreq *request, short extra_flags)
-{
-	request->ifr_flags = (short)(IFF_TAP | IFF_NO_PI | extra_flags);
-	return ioctl(fd, TUNSETIFF, request);
-}
-
-/* Attaches to @device, or makes it; its real name goes to @name. */
-static int attach(const char *device, char name[IFNAMSIZ], struct vnet_support *support,
-		  struct err *err)
-{
-	const char *path = *device == '/' ? device : "/dev/net/tun";
-	AUTO_CLOSE int fd = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	struct ifreq request = { 0 };
-	int result;
-
-	if (fd < 0)
-		return err_sys(err, errno, "%s", path);
-	if (path != device)
-		strcpy(request.ifr_name, device);
-	support->header = nio_offload && set_interface(fd, &request, IFF_VNET_HDR) == 0;
-	if (!support->header && set_interface(fd, &request, 0) < 0)
-		return err_sys(err, errno, "TUNSETIFF");
-	negotiate_offload(fd, support);
-	strcpy(name, path == device ? "" : request.ifr_name);
-	result = fd;
-	fd = -1;
-	return result;
-}
-
 static int tap_revive(struct nio *nio, struct err *err)
 {
 	struct nio_tap *tap = to_tap(nio);
-	char name[IFNAMSIZ];
 	int fd;
 
 	if (!tap->borrowed || !if_nametoindex(nio->desc))
 		return err_set(err, ENODEV, "tap %s is gone", nio->desc);
-	fd = attach(nio->desc, name, &tap->support, err);
+	fd = borrow(tap, nio->desc, err);
 	if (fd < 0)
 		return fd;
 	close(nio->fd);
@@ -193,6 +323,7 @@ static const struct nio_ops tap_ops = {
 	.recv = tap_recv,
 	.send = tap_send,
 	.revive = tap_revive,
+	.before_move = tap_before_move,
 	.close = tap_close,
 };
 
@@ -208,7 +339,7 @@ struct nio *nio_tap_open(const char *device, struct err *err)
 	struct nio_tap *tap;
 
 	if (*device != '/' && !ifname_fits(device)) {
-		err_set(err, EINVAL, "tap: '%s' is too long for an interface name", device);
+		err_set(err, EINVAL, "tap: '%s' is no interface name", device);
 		return NULL;
 	}
 	tap = calloc(1, sizeof(*tap));
@@ -216,15 +347,14 @@ struct nio *nio_tap_open(const char *device, struct err *err)
 		err_sys(err, ENOMEM, "tap");
 		return NULL;
 	}
-	tap->borrowed = *device == '/' || if_nametoindex(device);
 	tap->nio.ops = &tap_ops;
-	tap->nio.fd = attach(device, name, &tap->support, err);
+	tap->borrowed = *device == '/' || if_nametoindex(device);
+	tap->nio.fd = tap->borrowed ? borrow(tap, device, err) : make(tap, device, name, err);
 	if (tap->nio.fd < 0) {
 		err_wrap(err, "tap %s", device);
 		free(tap);
 		return NULL;
 	}
-	tap->nio.takes_gso = tap->support.tcp;
 	tap->nio.desc = strdup(*name ? name : device);
 	if (!tap->nio.desc) {
 		err_sys(err, ENOMEM, "tap");
