@@ -20,10 +20,11 @@ static bool begins_comment(char c)
 	return c == '#' || c == '!';
 }
 
-static void add_word(struct lex_words *words, char *word, const char *end)
+/* A word that begins with a NUL is as empty as one of no bytes. */
+static void add_word(struct lex_words *words, char *word)
 {
-	words->ends_empty = word == end;
-	if (word < end)
+	words->ends_empty = !*word;
+	if (*word)
 		words->word[words->count++] = word;
 }
 
@@ -58,7 +59,7 @@ enum lex_result lex_line(char *line, size_t len, struct lex_words *words)
 				end = at;
 		}
 		*at = '\0';
-		add_word(words, word, at);
+		add_word(words, word);
 	}
 	return LEX_OK;
 }

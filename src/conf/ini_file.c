@@ -124,6 +124,8 @@ static struct ini_section *read_section(const dictionary *dict, const char *name
 }
 
 /* iniparser reports "syntax error in FILE (LINE):" and the line below it. */
+static int report(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 static int report(const char *format, ...)
 {
 	char text[KEY_MAX], *open;
