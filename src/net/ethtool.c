@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Checksum offload, over the generic netlink family "ethtool". */
+/* Offload features, over the generic netlink family "ethtool". */
 #include <config.h>
 
 #include "net/netdev.h"
@@ -14,15 +14,20 @@
 
 #include "net/netlink.h"
 
-/* The features that together are what "ethtool -K tx" switches on an Ethernet interface. */
-static const char *const tx_checksums[] = {
+/* Features that are switched together; NULL ends the list. */
+struct features {
+	const char *name[5];
+};
+
+/* What "ethtool -K tx" switches on an Ethernet interface. */
+static const struct features tx_checksum = { {
 	"tx-checksum-ipv4",
 	"tx-checksum-ip-generic",
 	"tx-checksum-ipv6",
 	"tx-checksum-sctp",
-};
+} };
 
-#define TX_CHECKSUM_COUNT (sizeof(tx_checksums) / sizeof(tx_checksums[0]))
+static const struct features gro = { { "rx-gro" } };
 
 static struct nlattr *inner(struct nlattr *outer, int type)
 {
@@ -89,7 +94,8 @@ nla_put_failure:
 	return -1;
 }
 
-static struct nl_msg *new_set_request(int family, int index, bool on)
+static struct nl_msg *new_set_request(int family, int index, const struct features *features,
+				      bool on)
 {
 	struct nl_msg *request = new_features_request(family, ETHTOOL_MSG_FEATURES_SET, index);
 	struct nlattr *wanted, *bits;
@@ -100,8 +106,8 @@ static struct nl_msg *new_set_request(int family, int index, bool on)
 	bits = nla_nest_start(request, ETHTOOL_A_BITSET_BITS);
 	if (!wanted || !bits)
 		goto failure;
-	for (size_t i = 0; i < TX_CHECKSUM_COUNT; i++)
-		if (put_feature(request, tx_checksums[i], on) < 0)
+	for (const char *const *name = features->name; *name; name++)
+		if (put_feature(request, *name, on) < 0)
 			goto failure;
 	nla_nest_end(request, bits);
 	nla_nest_end(request, wanted);
@@ -121,37 +127,38 @@ static void read_family(struct nlmsghdr *reply, void *data)
 		*family = nla_get_u16(id);
 }
 
-/* Sets *@data, a bool, if the interface makes any checksum itself. */
+struct activity {
+	const struct features *features;
+	bool any;
+};
+
+/* Tells @data, a struct activity, whether any of the features is on. */
 static void read_active(struct nlmsghdr *reply, void *data)
 {
 	struct nlattr *set = nlmsg_find_attr(reply, GENL_HDRLEN, ETHTOOL_A_FEATURES_ACTIVE);
 	struct nlattr *bits = inner(set, ETHTOOL_A_BITSET_BITS), *bit;
-	bool *active = data;
+	struct activity *activity = data;
 	int rest;
 
 	if (!bits)
 		return;
 	nla_for_each_nested(bit, bits, rest) {
-		struct nlattr *name = inner(bit, ETHTOOL_A_BITSET_BIT_NAME);
+		struct nlattr *active = inner(bit, ETHTOOL_A_BITSET_BIT_NAME);
 
-		for (size_t i = 0; name && i < TX_CHECKSUM_COUNT; i++)
-			if (!nla_strcmp(name, tx_checksums[i]))
-				*active = true;
+		for (const char *const *name = activity->features->name; active && *name; name++)
+			if (!nla_strcmp(active, *name))
+				activity->any = true;
 	}
 }
 
-/* netdev_set_tx_checksum() - let an interface fill in checksums, or have them made before
- *
- * The kernel answers a request for what an interface can not do with success,
- * so the interface is looked at afterwards.
- *
- * Return: 0, or a negative errno with @err set; -EOPNOTSUPP: the interface can
- * not be switched.
+/* The kernel answers a request for what an interface can not do with success, so the
+ * interface is looked at afterwards.
  */
-int netdev_set_tx_checksum(const char *name, bool on, struct err *err)
+static int set_features(const char *name, const struct features *features, bool on,
+			struct err *err)
 {
+	struct activity activity = { .features = features };
 	int index = netdev_index(name, err);
-	bool active = false;
 	int ret, family = 0;
 
 	if (index < 0)
@@ -160,14 +167,33 @@ int netdev_set_tx_checksum(const char *name, bool on, struct err *err)
 			      err);
 	if (ret)
 		return ret;
-	ret = netlink_request(NETLINK_GENERIC, new_set_request(family, index, on), name, NULL,
-			      NULL, err);
+	ret = netlink_request(NETLINK_GENERIC, new_set_request(family, index, features, on), name,
+			      NULL, NULL, err);
 	if (ret)
 		return ret;
 	ret = netlink_request(NETLINK_GENERIC,
 			      new_features_request(family, ETHTOOL_MSG_FEATURES_GET, index),
-			      name, read_active, &active, err);
+			      name, read_active, &activity, err);
 	if (ret)
 		return ret;
-	return active == on ? 0 : err_sys(err, EOPNOTSUPP, "interface '%s'", name);
+	return activity.any == on ? 0 : err_sys(err, EOPNOTSUPP, "interface '%s'", name);
+}
+
+/* netdev_set_tx_checksum() - let an interface fill in checksums, or have them made before
+ *
+ * Return: 0, or a negative errno with @err set; -EOPNOTSUPP: the interface can
+ * not be switched.
+ */
+int netdev_set_tx_checksum(const char *name, bool on, struct err *err)
+{
+	return set_features(name, &tx_checksum, on, err);
+}
+
+/* netdev_set_gro() - have the kernel join what an interface receives into super-frames, or not
+ *
+ * Return: as netdev_set_tx_checksum().
+ */
+int netdev_set_gro(const char *name, bool on, struct err *err)
+{
+	return set_features(name, &gro, on, err);
 }

@@ -26,6 +26,7 @@ int netdev_set_mac(const char *name, const uint8_t mac[MAC_LEN], struct err *err
 int netdev_set_mtu(const char *name, uint32_t mtu, struct err *err);
 int netdev_set_alias(const char *name, const char *alias, struct err *err);
 int netdev_set_tx_checksum(const char *name, bool on, struct err *err);
+int netdev_set_gro(const char *name, bool on, struct err *err);
 
 /* Does not bring the interface up: that is netdev_set_up(). */
 int netdev_add_port(const char *bridge, const char *name, struct err *err);
