@@ -60,7 +60,8 @@ static void usage(FILE *out, const char *program)
 		"  --delay-frames <n>           : frames that a delay may hold back, each direction\n"
 		"  --no-offload                 : no segmentation offload on any device or socket\n"
 		"\n"
-		"Long forms of the others: --file, --hypervisor, --devices, --debug, --version.\n",
+		"Long forms of the others: --help (status 1, as it always was), --file, --hypervisor,\n"
+		"--devices, --debug, --version.\n",
 		program);
 }
 
@@ -100,7 +101,7 @@ static void parse_options(int argc, char **argv, struct options *options)
 			exit(EXIT_SUCCESS);
 		case OPTION_HELP:
 			/* The classic program has no such option: what probes for it gets its status. */
-			usage(stderr, argv[0]);
+			usage(stdout, argv[0]);
 			exit(EXIT_FAILURE);
 		case 'v':
 			printf("ubridge version %s\n", PACKAGE_VERSION);
