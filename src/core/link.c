@@ -184,7 +184,7 @@ static void settle_delayed(struct link *link)
 		filter = filter_next(filter);
 	for (enum side side = 0; link->worker && side < SIDE_COUNT; side++) {
 		if (filter)
-			delayq_clear(&link->pump[side].delayed);
+			pump_discard(&link->pump[side]);
 		else if (!link->filters.delays)
 			pump_release_all(&link->pump[side]);
 	}

@@ -40,6 +40,8 @@ struct pump {
 	struct loop_timer revive;
 	struct delayq delayed;
 	struct loop_timer release;
+	struct delayq blocked;		/* what a patient NIO had no room for, in order */
+	struct loop_timer retry;
 	bool watching;
 };
 

@@ -21,6 +21,9 @@
 /* How often a device that has gone away is looked for. */
 #define REVIVE_INTERVAL (200 * NSEC_PER_MSEC)
 
+/* How soon frames that a patient NIO had no room for are tried again. */
+#define RETRY_INTERVAL (200 * NSEC_PER_USEC)
+
 static struct nio *source_nio(const struct pump *pump)
 {
 	return pump->link->nio[pump->side];
@@ -29,6 +32,13 @@ static struct nio *source_nio(const struct pump *pump)
 static struct nio *sink_nio(const struct pump *pump)
 {
 	return pump->link->nio[!pump->side];
+}
+
+static void stop_watching(struct pump *pump)
+{
+	if (pump->watching)
+		loop_remove(&pump->link->worker->loop, &pump->source);
+	pump->watching = false;
 }
 
 /* ---- filters and the delay queue */
@@ -59,7 +69,7 @@ static void filter_batch(struct pump *pump, struct batch *batch)
 			if (link_options.debug)
 				debug_dropped(link, verdict.dropped_by);
 		} else if (verdict.delay_ns || pump->delayed.count) {
-			/* a frame that is not delayed must not overtake those that are */
+			/* a frame that is not delayed must not overtake those that are already due */
 			frame->drop = delayq_push(&pump->delayed, frame->data, frame->len,
 						  now + verdict.delay_ns) ?
 					      DROP_QUEUED :
@@ -86,24 +96,59 @@ static void count_out(struct nio *nio, const struct batch *batch)
 	}
 }
 
+static void drop_all(struct batch *batch, enum frame_drop reason)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (batch->frame[i].drop == FRAME_KEEP)
+			batch->frame[i].drop = reason;
+	}
+}
+
+/* Keeps the frames that have the drop @reason until there is room for them. Nothing is
+ * received meanwhile, so that the source's own queue does the waiting, and the dropping.
+ */
+static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop reason)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = &batch->frame[i];
+
+		if (frame->drop == reason)
+			frame->drop = delayq_push(&pump->blocked, frame->data, frame->len, 0) ?
+					      DROP_QUEUED :
+					      DROP_NO_BUFFER;
+	}
+	if (pump->blocked.count) {
+		stop_watching(pump);
+		loop_timer_set(&pump->link->worker->loop, &pump->retry,
+			       clock_now() + RETRY_INTERVAL);
+	}
+}
+
+static void transmit(struct pump *pump, struct batch *batch)
+{
+	struct nio *sink = sink_nio(pump);
+
+	if (sink->gone)
+		drop_all(batch, DROP_DOWN);
+	else
+		sink->ops->send(sink, batch);
+	if (sink->patient)
+		hold_back(pump, batch, DROP_NO_BUFFER);
+	count_out(sink, batch);
+}
+
 static void send_batch(struct pump *pump, struct batch *batch)
 {
 	struct link *link = pump->link;
-	struct nio *sink = sink_nio(pump);
 
 	if (link->capture && capture_write(link->capture, batch) < 0) {
 		capture_close(link->capture);
 		link->capture = NULL;
 	}
-	if (sink->gone) {
-		for (unsigned i = 0; i < batch->count; i++) {
-			if (batch->frame[i].drop == FRAME_KEEP)
-				batch->frame[i].drop = DROP_DOWN;
-		}
-	} else {
-		sink->ops->send(sink, batch);
-	}
-	count_out(sink, batch);
+	if (pump->blocked.count)
+		hold_back(pump, batch, FRAME_KEEP);
+	else
+		transmit(pump, batch);
 }
 
 static void forward_wire(struct pump *pump, struct batch *batch)
@@ -208,20 +253,13 @@ void pump_forward(struct pump *pump, struct batch *batch)
 
 /* ---- events */
 
-static void stop_watching(struct pump *pump)
-{
-	if (pump->watching)
-		loop_remove(&pump->link->worker->loop, &pump->source);
-	pump->watching = false;
-}
-
 static int watch(struct pump *pump, struct err *err)
 {
 	struct nio *nio = source_nio(pump);
 
-	pump->source.fd = nio->fd;
-	if (nio->fd < 0 || nio->gone)
+	if (pump->watching || pump->blocked.count || nio->fd < 0 || nio->gone)
 		return 0;
+	pump->source.fd = nio->fd;
 	if (loop_add(&pump->link->worker->loop, &pump->source, EPOLLIN, err) < 0)
 		return -err->code;
 	pump->watching = true;
@@ -285,25 +323,43 @@ static void try_revive(struct loop_timer *timer)
 		device_gone(pump);
 }
 
-/* Sends the queued frames that are due at @now, batch by batch, in order. */
+/* Moves queued frames that are due at @now to a batch, in order; they are to be freed after it. */
+static struct delayed *take_due(struct delayq *queue, uint64_t now, struct batch *batch)
+{
+	struct delayed *frame, *list = NULL;
+
+	batch_clear(batch);
+	while (batch_room(batch) && (frame = delayq_pop(queue, now))) {
+		batch_add(batch, frame->data, frame->len);
+		frame->next = list;
+		list = frame;
+	}
+	return list;
+}
+
 static void release_until(struct pump *pump, uint64_t now)
 {
 	struct batch *batch = &pump->link->worker->wire;
+	struct delayed *list;
 
-	for (;;) {
-		struct delayed *frame, *list = NULL;
-
-		batch_clear(batch);
-		while (batch_room(batch) && (frame = delayq_pop(&pump->delayed, now))) {
-			batch_add(batch, frame->data, frame->len);
-			frame->next = list;
-			list = frame;
-		}
-		if (!batch->count)
-			return;
+	while ((list = take_due(&pump->delayed, now, batch))) {
 		send_batch(pump, batch);
 		delayed_free(list);
 	}
+}
+
+static void retry(struct loop_timer *timer)
+{
+	struct pump *pump = container_of(timer, struct pump, retry);
+	struct batch *batch = &pump->link->worker->wire;
+	struct delayed *list = take_due(&pump->blocked, 0, batch);
+	struct err err;
+
+	transmit(pump, batch);
+	delayed_free(list);
+	if (!pump->blocked.count && watch(pump, &err) < 0)
+		log_error("%s %s: %s", source_nio(pump)->ops->kind, source_nio(pump)->desc,
+			  err.text);
 }
 
 static void release(struct loop_timer *timer)
@@ -321,6 +377,13 @@ void pump_release_all(struct pump *pump)
 	loop_timer_cancel(&pump->link->worker->loop, &pump->release);
 }
 
+/* pump_discard() - lose what is queued */
+void pump_discard(struct pump *pump)
+{
+	delayq_clear(&pump->delayed);
+	delayq_clear(&pump->blocked);
+}
+
 /* pump_init() - prepare the pump that receives on @side of a link */
 void pump_init(struct pump *pump, struct link *link, enum side side)
 {
@@ -330,13 +393,17 @@ void pump_init(struct pump *pump, struct link *link, enum side side)
 		.source = { .fd = -1, .ready = receive },
 		.revive = { .expired = try_revive },
 		.release = { .expired = release },
+		.retry = { .expired = retry },
 	};
 	delayq_init(&pump->delayed, link_options.delay_frames, link_options.delay_bytes);
+	/* all of it fits in one batch, so it is tried again as a whole and stays in order */
+	delayq_init(&pump->blocked, BATCH_FRAMES, link_options.delay_bytes);
 }
 
 void pump_fini(struct pump *pump)
 {
 	delayq_fini(&pump->delayed);
+	delayq_fini(&pump->blocked);
 }
 
 /* pump_start() - begin to receive; on the link's worker */
@@ -355,5 +422,6 @@ void pump_stop(struct pump *pump)
 	stop_watching(pump);
 	loop_timer_cancel(loop, &pump->revive);
 	loop_timer_cancel(loop, &pump->release);
-	delayq_clear(&pump->delayed);
+	loop_timer_cancel(loop, &pump->retry);
+	pump_discard(pump);
 }

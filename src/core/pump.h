@@ -10,6 +10,7 @@ void pump_fini(struct pump *pump);
 int pump_start(struct pump *pump, struct err *err);
 void pump_stop(struct pump *pump);
 void pump_release_all(struct pump *pump);
+void pump_discard(struct pump *pump);
 void pump_watch_again(struct pump *pump);
 
 #endif

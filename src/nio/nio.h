@@ -14,7 +14,9 @@
  *   then leaves the NIO alone and calls revive() from time to time.
  * - send() sends all frames of a batch whose drop is FRAME_KEEP, in order, without
  *   waiting, and gives those that did not leave their reason. It gets frames that
- *   are not wire frames only if takes_gso is set.
+ *   are not wire frames only if takes_gso is set. If patient is set, DROP_NO_BUFFER
+ *   ends the batch: no frame behind such a one has been sent, and all of them are
+ *   given to send() again later.
  * - revive() tries to get the device back. A NIO without it is never gone.
  * - before_move() is told that the device goes to another namespace; optional.
  *
@@ -56,6 +58,7 @@ struct nio {
 	int fd;				/* what the worker waits on; -1: nothing */
 	char *desc;			/* as `bridge show` tells it */
 	bool takes_gso;			/* send() understands super-frames */
+	bool patient;			/* its peer's queue is short: wait where it is full */
 	bool gone;			/* the device is away, see revive() */
 	struct nio_counters counters;
 };

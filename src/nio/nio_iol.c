@@ -122,6 +122,7 @@ struct nio *nio_iol_open(int fd, unsigned bridge_id, unsigned iol_id, uint8_t po
 	}
 	self->nio.ops = &iol_ops;
 	self->nio.fd = -1;
+	self->nio.patient = true;
 	self->socket = fd;
 	self->header = (struct iol_header){
 		.destination_id = htons((uint16_t)iol_id),

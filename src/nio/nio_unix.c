@@ -73,6 +73,7 @@ struct nio *nio_unix_open(const char *local, const char *remote, struct err *err
 	nio = &self->nio;
 	nio->ops = &unix_ops;
 	nio->fd = self->socket.fd;
+	nio->patient = true;
 	if (asprintf(&nio->desc, "%s -> %s", local, remote) < 0) {
 		unix_socket_close(&self->socket);
 		err_sys(err, ENOMEM, "unix");

@@ -102,23 +102,45 @@ void unix_socket_recv(int fd, struct batch *batch)
 	}
 }
 
-static void flush(int fd, struct mmsghdr *message, struct frame **frame, unsigned count)
+/* Return: false when the receiver has no room for more. */
+static bool flush(int fd, struct mmsghdr *message, struct frame **frame, unsigned count)
 {
 	unsigned done = 0;
 
 	while (done < count) {
 		int sent = sendmmsg(fd, message + done, count - done, MSG_DONTWAIT);
 
-		if (sent > 0)
+		if (sent > 0) {
 			done += (unsigned)sent;
-		else
-			frame[done++]->drop = sock_drop_reason(errno);
+			continue;
+		}
+		frame[done]->drop = sock_drop_reason(errno);
+		if (frame[done]->drop == DROP_NO_BUFFER)
+			return false;
+		done++;
+	}
+	return true;
+}
+
+/* Everything behind the first frame that found no room has not been sent either. */
+static void mark_rest(struct batch *batch)
+{
+	bool full = false;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		struct frame *frame = &batch->frame[i];
+
+		if (frame->drop == DROP_NO_BUFFER)
+			full = true;
+		else if (full && frame->drop == FRAME_KEEP)
+			frame->drop = DROP_NO_BUFFER;
 	}
 }
 
 /* unix_socket_send() - send the frames of a batch to @to, each behind a copy of @header
  *
- * @header may be NULL with @header_len 0.
+ * @header may be NULL with @header_len 0. Where the receiver has no room, this frame
+ * and all behind it get DROP_NO_BUFFER.
  */
 void unix_socket_send(int fd, const struct sockaddr_un *to, void *header, size_t header_len,
 		      struct batch *batch)
@@ -144,9 +166,13 @@ void unix_socket_send(int fd, const struct sockaddr_un *to, void *header, size_t
 		};
 		frame[count++] = next;
 		if (count == SEND_MESSAGES) {
-			flush(fd, message, frame, count);
+			if (!flush(fd, message, frame, count)) {
+				mark_rest(batch);
+				return;
+			}
 			count = 0;
 		}
 	}
-	flush(fd, message, frame, count);
+	if (!flush(fd, message, frame, count))
+		mark_rest(batch);
 }
