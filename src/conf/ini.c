@@ -179,9 +179,9 @@ static int add_filter(struct bridge *bridge, const char *text, struct err *err)
 
 	if (!line || !word)
 		return err_sys(err, ENOMEM, "filter");
-	if (lex_line(line, len, &words) != LEX_OK || words.count < 2)
-		return err_set(err, EINVAL, "expected NAME TYPE [ARGUMENT]...");
-	filter = filter_new(word[0], word[1], (int)words.count - 2, word + 2, err);
+	if (lex_line(line, len, &words) != LEX_OK)
+		return err_set(err, EINVAL, "a quote is where none may be, or is missing");
+	filter = filter_from_words(word, words.count, words.ends_empty, err);
 	if (!filter)
 		return -err->code;
 	if (!link_add_filter(&bridge->link, filter)) {

@@ -2,6 +2,7 @@
 /* The module "bridge". */
 #include <config.h>
 
+#include "base/log.h"
 #include "core/bridge.h"
 #include "ctl/cmd_link.h"
 #include "ctl/cmd_nio.h"
@@ -180,7 +181,7 @@ static enum request_state cmd_set_pcap_filter(struct request *request)
 				   "bridge %s must have at least one Ethernet NIO in order to apply a filter",
 				   name_of(request));
 	if (nio_ethernet_set_filter(nio, expression, &err) < 0) {
-		log_filter_error(expression, err.text);
+		log_error("bridge '%s': %s", name_of(request), err.text);
 		return reply_final(request, REPLY_CREATE,
 				   "unable to apply filter on bridge %s (%s NIO)", name_of(request),
 				   label[side]);

@@ -3,7 +3,6 @@
 
 #include "ctl/cmd_link.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 #include "base/log.h"
@@ -32,29 +31,12 @@ bool start_capture(struct link *link, size_t argc, char **argv)
 	return true;
 }
 
-/* Quotes with nothing in them are no word, but GNS3 sends a blank line of its BPF
- * box like that, and there it is an expression that matches nothing.
- */
-static struct filter *make_filter(const struct request *request, size_t argc, char **argv,
-				  struct err *err)
-{
-	char nothing[] = "", *only_argument[] = { nothing };
-
-	if (argc < 2) {
-		err_set(err, EINVAL, "a filter must have a type");
-		return NULL;
-	}
-	if (argc == 2 && request->ends_empty)
-		return filter_new(argv[0], argv[1], 1, only_argument, err);
-	return filter_new(argv[0], argv[1], (int)argc - 2, argv + 2, err);
-}
-
 /* add_filter() - NAME TYPE [ARGUMENT]…, with the reply; argv[0] of the request names the bridge */
 enum request_state add_filter(struct request *request, struct link *link, size_t argc,
 			      char **argv)
 {
 	struct err err;
-	struct filter *filter = make_filter(request, argc, argv, &err);
+	struct filter *filter = filter_from_words(argv, argc, request->ends_empty, &err);
 
 	if (!filter) {
 		log_error("%s", err.text);
@@ -67,11 +49,4 @@ enum request_state add_filter(struct request *request, struct link *link, size_t
 	}
 	return reply_final(request, REPLY_OK, "Filter '%s' type '%s' added to bridge '%s'", argv[0],
 			   argv[1], request->argv[0]);
-}
-
-/* log_filter_error() - the line that GNS3 looks for when an expression does not compile */
-void log_filter_error(const char *expression, const char *reason)
-{
-	log_error("Cannot compile filter '%s': syntax error: %s", expression ? expression : "",
-		  reason);
 }

@@ -12,6 +12,5 @@ void reply_stats(struct request *request, const char *label, const struct nio_co
 bool start_capture(struct link *link, size_t argc, char **argv);
 enum request_state add_filter(struct request *request, struct link *link, size_t argc,
 			      char **argv);
-void log_filter_error(const char *expression, const char *reason);
 
 #endif

@@ -82,6 +82,28 @@ struct filter *filter_new(const char *name, const char *type, int argc, char **a
 	return filter;
 }
 
+/* filter_from_words() - make a filter from a command's words, NAME TYPE [ARGUMENT]…
+ * @words: @count of them, at least one
+ * @ends_empty: an empty pair of quotes stood behind them
+ *
+ * Such quotes are no word, but GNS3 sends a blank line of its BPF box like that, and
+ * there it is an expression that matches nothing.
+ *
+ * Return: as filter_new().
+ */
+struct filter *filter_from_words(char **words, size_t count, bool ends_empty, struct err *err)
+{
+	char nothing[] = "", *only_argument[] = { nothing };
+
+	if (count < 2) {
+		err_set(err, EINVAL, "a filter must have a name and a type");
+		return NULL;
+	}
+	if (count == 2 && ends_empty)
+		return filter_new(words[0], words[1], 1, only_argument, err);
+	return filter_new(words[0], words[1], (int)count - 2, words + 2, err);
+}
+
 /* filter_free() - free a filter that is in no chain; NULL is fine */
 void filter_free(struct filter *filter)
 {

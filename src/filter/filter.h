@@ -42,6 +42,7 @@ struct filter_chain {
  */
 struct filter *filter_new(const char *name, const char *type, int argc, char **argv,
 			  struct err *err);
+struct filter *filter_from_words(char **words, size_t count, bool ends_empty, struct err *err);
 void filter_free(struct filter *filter);
 const char *filter_name(const struct filter *filter);
 const char *filter_type(const struct filter *filter);

@@ -22,7 +22,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#include "base/cleanup.h"
+#include "base/log.h"
 #include "nio/packet.h"
 
 /* What a matching filter answers is the length to keep: more than any frame has. */
@@ -69,7 +69,10 @@ struct nio *nio_ethernet_open(const char *interface, struct err *err)
 		self = NULL;
 	}
 	pcap_close(handle);
-	return self ? &self->nio : NULL;
+	if (!self)
+		return NULL;
+	log_info("Ethernet interface %s", interface);
+	return &self->nio;
 }
 
 /* nio_is_ethernet() - whether nio_ethernet_set_filter() may be used on a NIO */
@@ -110,11 +113,15 @@ int nio_ethernet_set_filter(struct nio *nio, const char *expression, struct err 
 			return err_sys(err, errno, "SO_DETACH_FILTER");
 		return 0;
 	}
+	/* While the interface is down only expressions about VLANs miss something. */
 	handle = open_handle(nio->desc, err);
 	if (!handle)
-		return -err->code;
+		handle = pcap_open_dead(DLT_EN10MB, SNAPLEN);
+	if (!handle)
+		return err_sys(err, ENOMEM, "libpcap");
 	if (pcap_compile(handle, &program, expression, 1, PCAP_NETMASK_UNKNOWN) < 0) {
-		result = err_set(err, EINVAL, "%s", pcap_geterr(handle));
+		result = err_set(err, EINVAL, "Cannot compile filter '%.600s': syntax error: %s",
+				 expression, pcap_geterr(handle));
 	} else {
 		result = attach(nio->fd, &program, err);
 		pcap_freecode(&program);

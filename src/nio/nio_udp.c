@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "base/str.h"
 #include "nio/sock.h"
 
@@ -44,7 +45,8 @@
 
 struct nio_udp {
 	struct nio nio;
-	struct udp_spec spec;		/* host is ours */
+	uint16_t local_port, remote_port;
+	char *host;
 	uint32_t train_max;		/* frames of this size and more go one by one */
 	bool hears_trains;		/* the last receive call brought at least one */
 };
@@ -56,7 +58,7 @@ static struct nio_udp *to_udp(struct nio *nio)
 
 /* udp_spec_parse() - strict reading of the three parts of a UDP tunnel
  *
- * @spec->host points to @host.
+ * The texts in @spec are the ones given here.
  */
 bool udp_spec_parse(struct udp_spec *spec, const char *local, const char *host,
 		    const char *remote, struct err *err)
@@ -67,6 +69,8 @@ bool udp_spec_parse(struct udp_spec *spec, const char *local, const char *host,
 		err_set(err, EINVAL, "'%s' is no remote UDP port", remote);
 	else {
 		spec->host = host;
+		spec->local_text = local;
+		spec->remote_text = remote;
 		return true;
 	}
 	return false;
@@ -203,10 +207,10 @@ struct outgoing {
 
 static void add_piece(struct outgoing *out, struct msghdr *header, const struct frame *frame)
 {
-	struct iovec *last = &out->piece[out->pieces - 1];
+	struct iovec *last = header->msg_iovlen ? &out->piece[out->pieces - 1] : NULL;
 
 	/* frames that lie one behind the other are one piece of memory */
-	if (header->msg_iovlen && (uint8_t *)last->iov_base + last->iov_len == frame->data) {
+	if (last && (uint8_t *)last->iov_base + last->iov_len == frame->data) {
 		last->iov_len += frame->len;
 		return;
 	}
@@ -333,7 +337,7 @@ static void udp_close(struct nio *nio)
 	struct nio_udp *udp = to_udp(nio);
 
 	close(nio->fd);
-	free((char *)(uintptr_t)udp->spec.host);
+	free(udp->host);
 	free(udp);
 }
 
@@ -363,6 +367,17 @@ static void discard_queued(int fd)
 	}
 }
 
+static void announce(const struct udp_spec *spec, const struct addrinfo *to)
+{
+	char address[INET6_ADDRSTRLEN];
+
+	if (!getnameinfo(to->ai_addr, to->ai_addrlen, address, sizeof(address), NULL, 0,
+			 NI_NUMERICHOST))
+		log_info("UDP tunnel connecting from local port %u to %s address %s on port %u",
+			 spec->local_port, to->ai_family == AF_INET6 ? "IPv6" : "IPv4", address,
+			 spec->remote_port);
+}
+
 static int open_connected(const struct udp_spec *spec, const struct addrinfo *to, struct err *err)
 {
 	AUTO_CLOSE int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -380,6 +395,7 @@ static int open_connected(const struct udp_spec *spec, const struct addrinfo *to
 	set_port((struct sockaddr *)&remote, spec->remote_port);
 	if (connect(fd, (struct sockaddr *)&remote, to->ai_addrlen) < 0)
 		return err_sys(err, errno, "connect");
+	announce(spec, to);
 	sock_grow_buffers(fd);
 	if (nio_offload)
 		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
@@ -410,7 +426,7 @@ struct nio *nio_udp_open(const struct udp_spec *spec, const struct addrinfo *add
 	}
 	udp = calloc(1, sizeof(*udp));
 	if (!udp || !host ||
-	    asprintf(&udp->nio.desc, "%u:%s:%u", spec->local_port, host, spec->remote_port) < 0) {
+	    asprintf(&udp->nio.desc, "%s:%s:%s", spec->local_text, host, spec->remote_text) < 0) {
 		err_sys(err, ENOMEM, "udp");
 		close(fd);
 		free(udp);
@@ -418,8 +434,9 @@ struct nio *nio_udp_open(const struct udp_spec *spec, const struct addrinfo *add
 	}
 	udp->nio.ops = &udp_ops;
 	udp->nio.fd = fd;
-	udp->spec = *spec;
-	udp->spec.host = host;
+	udp->local_port = spec->local_port;
+	udp->remote_port = spec->remote_port;
+	udp->host = host;
 	udp->train_max = nio_offload ? UINT16_MAX : 0;
 	host = NULL;
 	return &udp->nio;
@@ -436,6 +453,6 @@ bool nio_udp_matches(const struct nio *nio, const struct udp_spec *spec)
 	if (nio->ops != &udp_ops)
 		return false;
 	udp = container_of(nio, const struct nio_udp, nio);
-	return udp->spec.local_port == spec->local_port &&
-	       udp->spec.remote_port == spec->remote_port && !strcmp(udp->spec.host, spec->host);
+	return udp->local_port == spec->local_port && udp->remote_port == spec->remote_port &&
+	       !strcmp(udp->host, spec->host);
 }

@@ -13,6 +13,8 @@ struct udp_spec {
 	uint16_t local_port;		/* 0: the kernel chooses */
 	uint16_t remote_port;
 	const char *host;		/* address or name, as typed */
+	const char *local_text;		/* the ports, as typed */
+	const char *remote_text;
 };
 
 /* Resolved addresses; NULL-safe to free. */
