@@ -43,7 +43,7 @@ STREAMS = {
 @pytest.fixture(scope="session")
 def probe_binary():
     beside = os.path.dirname(os.path.abspath(os.environ.get("UBRIDGE", "x")))
-    path = os.environ.get("ENGINE_PROBE", os.path.join(beside, "tests/functional/engine_probe"))
+    path = os.environ.get("ENGINE_PROBE", os.path.join(beside, "tests/probe/engine_probe"))
     if not os.access(path, os.X_OK):
         pytest.skip(f"no engine_probe at {path}")
     return path

@@ -13,7 +13,6 @@
 
 #include "docker/engine.h"
 #include "docker/events.h"
-#include "docker/http.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -248,7 +247,7 @@ int main(int argc, char *argv[])
 		else
 			return 2;
 	}
-	if (http_global_init(&err) < 0 || endpoint_settings_from_env(&settings, &err) < 0 ||
+	if (endpoint_settings_from_env(&settings, &err) < 0 ||
 	    engine_open(&settings, probe.timeout_ms, &probe.engine, &err) < 0)
 		return fail(&err);
 	rc = run_aborted(&probe, argv + optind, &err);
