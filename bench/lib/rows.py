@@ -11,12 +11,12 @@ from lib.bed import Failure
 class Row:
     group: int
     name: str
-    measure: Callable = None		# (bed, program, seconds): a number for each value
+    measure: Callable = None	# (bed, program, seconds): a number for each value
+    # of each value: what is added to the name, the unit, the goal for ours / peer
     values: list = field(default_factory=lambda: [("", "Gbit/s", "")])
-    # of a value: what is added to the name, the unit, the goal for ours / peer
-    reference: Callable = None		# (bed, seconds): without a program, measured in each round
-    once: bool = False			# repeating it shows nothing new
-    alone: bool = False			# works with this program only
+    reference: Callable = None	# (bed, seconds): measured in each round too
+    once: bool = False	# repeating it shows nothing new
+    alone: bool = False	# works with this program only
 
 
 def rate(goal, cpu=None):
