@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Resources that are released where their scope ends.
  *
- * A function that succeeds moves ownership out by setting the variable to -1 or
- * NULL, so that each failure path is a plain return.
+ * A function that succeeds moves ownership out, with take_fd() or by setting the
+ * pointer to NULL, so that each failure path is a plain return.
  */
 #ifndef BASE_CLEANUP_H
 #define BASE_CLEANUP_H
@@ -16,6 +16,15 @@ static inline void cleanup_close(const int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
+}
+
+/* take_fd() - move a descriptor out of an AUTO_CLOSE variable */
+static inline int take_fd(int *fd)
+{
+	int taken = *fd;
+
+	*fd = -1;
+	return taken;
 }
 
 static inline void cleanup_free(void *pointer)

@@ -8,7 +8,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-#include "ctl/job.h"
+#include "base/job.h"
 
 static struct loop loop;
 static struct loop_source signals;
@@ -61,6 +61,8 @@ void control_run(void (*hangup)(void))
 {
 	on_hangup = hangup;
 	loop_run(&loop);
+	/* the loop may run once more, for what is still under way at the end */
+	on_hangup = NULL;
 }
 
 /* control_stop() - end control_run() after the present event */
@@ -73,5 +75,9 @@ void control_fini(void)
 {
 	loop_remove(&loop, &signals);
 	close(signals.fd);
-	loop_fini(&loop);
+	/* Nobody waits for a resolver that does not answer, but its thread will post to the
+	 * loop if it is faster than the end of the process.
+	 */
+	if (!job_is_pending())
+		loop_fini(&loop);
 }

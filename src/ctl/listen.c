@@ -46,7 +46,6 @@ static int open_one(const struct addrinfo *address, struct err *err)
 {
 	AUTO_CLOSE int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
-	int result;
 
 	if (fd < 0)
 		return err_sys(err, errno, "socket");
@@ -55,9 +54,7 @@ static int open_one(const struct addrinfo *address, struct err *err)
 		return err_sys(err, errno, "bind");
 	if (listen(fd, BACKLOG) < 0)
 		return err_sys(err, errno, "listen");
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 /* One of a name's addresses may not exist on this host; a port that is taken is an error. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include <config.h>
 
-#include "ctl/job.h"
+#include "base/job.h"
 
 #include <signal.h>
 #include <stddef.h>
@@ -9,6 +9,7 @@
 #include "base/cleanup.h"
 
 static struct loop *control_loop;
+static unsigned pending;	/* jobs whose done() is still to come */
 
 /* job_init() - @control is the loop that done() is called on */
 void job_init(struct loop *control)
@@ -20,6 +21,7 @@ static void finish(struct loop_task *task)
 {
 	struct job *job = container_of(task, struct job, task);
 
+	pending--;
 	job->done(job);
 }
 
@@ -52,5 +54,22 @@ int job_start(struct job *job, struct err *err)
 	error = pthread_create(&thread, &detached, run, job);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	pthread_attr_destroy(&detached);
-	return error ? err_sys(err, error, "thread") : 0;
+	if (error)
+		return err_sys(err, error, "thread");
+	pending++;
+	return 0;
+}
+
+/* job_skip() - have done() called, soon, without work(): for a job that did not start */
+void job_skip(struct job *job)
+{
+	pending++;
+	job->task.run = finish;
+	loop_post(control_loop, &job->task);
+}
+
+/* job_is_pending() - whether a thread may still post to the control loop */
+bool job_is_pending(void)
+{
+	return pending > 0;
 }

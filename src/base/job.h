@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Work that may take long, done on a thread of its own. */
-#ifndef CTL_JOB_H
-#define CTL_JOB_H
+#ifndef BASE_JOB_H
+#define BASE_JOB_H
+
+#include <stdbool.h>
 
 #include "base/err.h"
 #include "base/loop.h"
@@ -17,5 +19,7 @@ struct job {
 
 void job_init(struct loop *control);
 int job_start(struct job *job, struct err *err);
+void job_skip(struct job *job);
+bool job_is_pending(void);
 
 #endif
