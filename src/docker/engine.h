@@ -21,6 +21,7 @@
  *	EPROTO		the answer makes no sense
  *	EREMOTEIO	the engine says that it failed, and why
  *	ECANCELED	engine_abort()
+ *	ENOSYS		libcurl is not installed
  */
 #ifndef DOCKER_ENGINE_H
 #define DOCKER_ENGINE_H

@@ -13,7 +13,6 @@
 
 #include "docker/http.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <poll.h>
 #include <stdint.h>
@@ -21,8 +20,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
+
+#include "docker/libcurl.h"
 
 #define HEADERS_MAX (64 * 1024)
+
+#define NO_SOCKET "no such socket, is the engine running?"
 
 /* How long one wait may last while nothing but the server or an abort can end it. */
 #define IDLE_MS 60000
@@ -158,7 +162,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
 		return 0;
 	}
 	if (data[0] == '\r' || data[0] == '\n') {
-		curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE,
+		libcurl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE,
 				  &transfer->reply->status);
 		if (transfer->lines && transfer->reply->status == 200)
 			open_once(transfer);
@@ -176,7 +180,7 @@ static int tick(struct transfer *transfer)
 		return err_set(&transfer->err, ETIMEDOUT, "line not complete within %u ms",
 			       transfer->request->timeout_ms);
 	if (!transfer->open && elapsed > TAKEN_MS) {
-		curl_easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
+		libcurl.easy_getinfo(transfer->easy, CURLINFO_PRETRANSFER_TIME_T, &sent);
 		if (sent)
 			open_once(transfer);
 	}
@@ -193,7 +197,7 @@ static int wait_ms(const struct transfer *transfer)
 static CURLcode result_of(CURLM *multi)
 {
 	int left;
-	CURLMsg *message = curl_multi_info_read(multi, &left);
+	CURLMsg *message = libcurl.multi_info_read(multi, &left);
 
 	return message ? message->data.result : CURLE_FAILED_INIT;
 }
@@ -209,13 +213,13 @@ static CURLcode drive(CURLM *multi, struct transfer *transfer)
 	for (;;) {
 		if (given_up(transfer))
 			return CURLE_ABORTED_BY_CALLBACK;
-		if (curl_multi_perform(multi, &running))
+		if (libcurl.multi_perform(multi, &running))
 			return CURLE_FAILED_INIT;
 		if (!running)
 			return result_of(multi);
 		if (transfer->lines && tick(transfer) < 0)
 			return CURLE_ABORTED_BY_CALLBACK;
-		if (curl_multi_poll(multi, &end, end.fd >= 0, wait_ms(transfer), NULL))
+		if (libcurl.multi_poll(multi, &end, end.fd >= 0, wait_ms(transfer), NULL))
 			return CURLE_FAILED_INIT;
 	}
 }
@@ -224,11 +228,11 @@ static int connect_error(const struct transfer *transfer, struct err *err)
 {
 	long code = 0;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &code);
+	libcurl.easy_getinfo(transfer->easy, CURLINFO_OS_ERRNO, &code);
 	if (code == EACCES || code == EPERM)
 		return err_sys(err, EACCES, "no right to use the socket");
 	if (code == ENOENT)
-		return err_set(err, ENOTCONN, "no such socket, is the engine running?");
+		return err_set(err, ENOTCONN, NO_SOCKET);
 	if (code == ECONNREFUSED)
 		return err_set(err, ENOTCONN, "nothing listens there, is the engine running?");
 	return err_set(err, ENOTCONN, "%s", transfer->curl_text);
@@ -258,7 +262,7 @@ static int transfer_error(const struct transfer *transfer, CURLcode result, stru
 		return err_sys(err, ENOMEM, "request");
 	default:
 		return err_set(err, EPROTO, "%s", transfer->curl_text[0] ?
-			       transfer->curl_text : curl_easy_strerror(result));
+			       transfer->curl_text : libcurl.easy_strerror(result));
 	}
 }
 
@@ -267,13 +271,13 @@ static void set_tls(CURL *easy, const struct http_endpoint *endpoint)
 	char file[HTTP_PATH_MAX + 16];
 
 	snprintf(file, sizeof(file), "%s/ca.pem", endpoint->cert_dir);
-	curl_easy_setopt(easy, CURLOPT_CAINFO, file);
+	libcurl.easy_setopt(easy, CURLOPT_CAINFO, file);
 	snprintf(file, sizeof(file), "%s/cert.pem", endpoint->cert_dir);
-	curl_easy_setopt(easy, CURLOPT_SSLCERT, file);
+	libcurl.easy_setopt(easy, CURLOPT_SSLCERT, file);
 	snprintf(file, sizeof(file), "%s/key.pem", endpoint->cert_dir);
-	curl_easy_setopt(easy, CURLOPT_SSLKEY, file);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, endpoint->verify ? 1L : 0L);
-	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, endpoint->verify ? 2L : 0L);
+	libcurl.easy_setopt(easy, CURLOPT_SSLKEY, file);
+	libcurl.easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, endpoint->verify ? 1L : 0L);
+	libcurl.easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, endpoint->verify ? 2L : 0L);
 }
 
 static void set_endpoint(CURL *easy, const struct http_request *request)
@@ -283,10 +287,10 @@ static void set_endpoint(CURL *easy, const struct http_request *request)
 
 	snprintf(url, sizeof(url), "%s://%s%s", endpoint->tls ? "https" : "http",
 		 endpoint->authority, request->path);
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	libcurl.easy_setopt(easy, CURLOPT_URL, url);
+	libcurl.easy_setopt(easy, CURLOPT_PROXY, "");
 	if (endpoint->socket[0])
-		curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, endpoint->socket);
+		libcurl.easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, endpoint->socket);
 	if (endpoint->tls)
 		set_tls(easy, endpoint);
 }
@@ -296,16 +300,16 @@ static void set_transfer(struct transfer *transfer)
 	CURL *easy = transfer->easy;
 	long timeout = (long)transfer->request->timeout_ms;
 
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout);
+	libcurl.easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	libcurl.easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, timeout);
 	if (!transfer->lines)
-		curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
-	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+		libcurl.easy_setopt(easy, CURLOPT_TIMEOUT_MS, timeout);
+	libcurl.easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	libcurl.easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_text);
+	libcurl.easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
+	libcurl.easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	libcurl.easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+	libcurl.easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 }
 
 static int run(CURLM *multi, struct transfer *transfer, struct err *err)
@@ -317,14 +321,22 @@ static int run(CURLM *multi, struct transfer *transfer, struct err *err)
 	set_endpoint(transfer->easy, transfer->request);
 	set_transfer(transfer);
 	if (transfer->request->endpoint->pin[0])
-		pin = curl_slist_append(NULL, transfer->request->endpoint->pin);
-	curl_easy_setopt(transfer->easy, CURLOPT_RESOLVE, pin);
-	curl_multi_add_handle(multi, transfer->easy);
+		pin = libcurl.slist_append(NULL, transfer->request->endpoint->pin);
+	libcurl.easy_setopt(transfer->easy, CURLOPT_RESOLVE, pin);
+	libcurl.multi_add_handle(multi, transfer->easy);
 	result = drive(multi, transfer);
 	rc = transfer_error(transfer, result, err);
-	curl_multi_remove_handle(multi, transfer->easy);
-	curl_slist_free_all(pin);
+	libcurl.multi_remove_handle(multi, transfer->easy);
+	libcurl.slist_free_all(pin);
 	return rc;
+}
+
+/* Where there is no engine, libcurl would be loaded for nothing. */
+static int look_for_server(const struct http_endpoint *endpoint, struct err *err)
+{
+	if (endpoint->socket[0] && access(endpoint->socket, F_OK) < 0 && errno == ENOENT)
+		return err_set(err, ENOTCONN, NO_SOCKET);
+	return libcurl_load(err);
 }
 
 static int get(const struct http_request *request, struct http_lines *lines,
@@ -333,31 +345,23 @@ static int get(const struct http_request *request, struct http_lines *lines,
 	struct transfer transfer = {
 		.request = request, .reply = reply, .lines = lines, .since_ms = now_ms(),
 	};
-	CURLM *multi = curl_multi_init();
+	CURLM *multi;
 	int rc;
 
 	*reply = (struct http_reply){ 0 };
-	transfer.easy = curl_easy_init();
+	if (look_for_server(request->endpoint, err) < 0)
+		return -err->code;
+	multi = libcurl.multi_init();
+	transfer.easy = libcurl.easy_init();
 	if (multi && transfer.easy)
 		rc = run(multi, &transfer, err);
 	else
 		rc = err_sys(err, ENOMEM, "request");
-	curl_easy_cleanup(transfer.easy);
-	curl_multi_cleanup(multi);
+	libcurl.easy_cleanup(transfer.easy);
+	libcurl.multi_cleanup(multi);
 	if (rc < 0)
 		http_reply_free(reply);
 	return rc;
-}
-
-/* http_global_init() - get libcurl ready
- *
- * Call it once, before there are other threads.
- */
-int http_global_init(struct err *err)
-{
-	if (curl_global_init(CURL_GLOBAL_DEFAULT))
-		return err_set(err, ENOMEM, "libcurl does not start");
-	return 0;
 }
 
 /* http_get() - ask for a document and wait for all of it
@@ -368,7 +372,7 @@ int http_global_init(struct err *err)
  * Return: 0, or with @reply empty: -ENOTCONN (no server there), -EACCES (the
  * socket is not ours to use), -ETIMEDOUT, -ECONNRESET (closed too early),
  * -EMSGSIZE (longer than it may be), -EPROTO (not HTTP, or TLS failed),
- * -ECANCELED (abort_fd), -ENOMEM.
+ * -ECANCELED (abort_fd), -ENOMEM, -ENOSYS (no libcurl).
  */
 int http_get(const struct http_request *request, struct http_reply *reply, struct err *err)
 {

@@ -49,7 +49,6 @@ struct http_lines {
 	int (*line)(struct http_lines *lines, const char *text, size_t length, struct err *err);
 };
 
-int http_global_init(struct err *err);
 int http_get(const struct http_request *request, struct http_reply *reply, struct err *err);
 int http_get_lines(const struct http_request *request, struct http_lines *lines,
 		   struct http_reply *reply, struct err *err);
