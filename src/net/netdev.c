@@ -10,6 +10,7 @@
 #include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <netlink/route/link/veth.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/netlink.h"
@@ -148,6 +149,25 @@ int netdev_delete(const char *name, struct err *err)
 
 	if (!link)
 		return -err->code;
+	rtnl_link_build_delete_request(link, &request);
+	rtnl_link_put(link);
+	return netlink_request(NETLINK_ROUTE, request, name, NULL, NULL, err);
+}
+
+/* netdev_delete_index() - the same, for an interface whose name may be another's by now
+ *
+ * Return: 0, or a negative errno with @err set; -ENODEV: it is gone already.
+ */
+int netdev_delete_index(int index, struct err *err)
+{
+	struct rtnl_link *link = rtnl_link_alloc();
+	struct nl_msg *request = NULL;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d", index);
+	if (!link)
+		return err_sys(err, ENOMEM, "interface '%s'", name);
+	rtnl_link_set_ifindex(link, index);
 	rtnl_link_build_delete_request(link, &request);
 	rtnl_link_put(link);
 	return netlink_request(NETLINK_ROUTE, request, name, NULL, NULL, err);

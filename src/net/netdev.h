@@ -21,6 +21,7 @@ int netdev_index(const char *name, struct err *err);
 int netdev_check_new_name(const char *name, struct err *err);
 int netdev_create_veth(const char *name, const char *peer, struct err *err);
 int netdev_delete(const char *name, struct err *err);
+int netdev_delete_index(int index, struct err *err);
 int netdev_set_up(const char *name, bool up, struct err *err);
 int netdev_set_mac(const char *name, const uint8_t mac[MAC_LEN], struct err *err);
 int netdev_set_mtu(const char *name, uint32_t mtu, struct err *err);
@@ -28,8 +29,29 @@ int netdev_set_alias(const char *name, const char *alias, struct err *err);
 int netdev_set_tx_checksum(const char *name, bool on, struct err *err);
 int netdev_set_gro(const char *name, bool on, struct err *err);
 
+int netdev_add_address(const char *name, const char *text, struct err *err);
+int netdev_isolate(const char *name, struct err *err);
+
 /* Does not bring the interface up: that is netdev_set_up(). */
 int netdev_add_port(const char *bridge, const char *name, struct err *err);
+
+#define NETDEV_NAME_MAX 16
+#define NETDEV_ALIAS_MAX 256
+
+struct netdev_info {
+	int index;
+	int link;			/* index of a veth's other end, if that is here; or 0 */
+	uint32_t mtu;
+	uint8_t mac[MAC_LEN];
+	char name[NETDEV_NAME_MAX];
+	char kind[NETDEV_NAME_MAX];	/* "veth", "tun"; may be empty */
+	char alias[NETDEV_ALIAS_MAX];
+};
+
+typedef void netdev_visitor(const struct netdev_info *info, void *data);
+
+int netdev_get_info(const char *name, struct netdev_info *info, struct err *err);
+int netdev_for_each(netdev_visitor *visitor, void *data, struct err *err);
 
 /* How an interface is to look in the namespace it is moved to. */
 struct netdev_placement {

@@ -53,6 +53,7 @@ static int converse(struct nl_sock *sock, int protocol, struct nl_msg *request,
 
 	nl_socket_modify_cb(sock, NL_CB_VALID, NL_CB_CUSTOM, on_reply, exchange);
 	nl_socket_modify_cb(sock, NL_CB_ACK, NL_CB_CUSTOM, on_ack, exchange);
+	nl_socket_modify_cb(sock, NL_CB_FINISH, NL_CB_CUSTOM, on_ack, exchange);
 	nl_socket_modify_err_cb(sock, NL_CB_CUSTOM, on_error, exchange);
 	ret = nl_connect(sock, protocol);
 	if (ret == 0)

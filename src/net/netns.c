@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -56,4 +58,42 @@ bool netns_same(int fd_a, int fd_b)
 	if (fstat(fd_a, &a) || fstat(fd_b, &b))
 		return false;
 	return a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+struct visit {
+	int fd;
+	int (*run)(void *arg, struct err *err);
+	void *arg;
+	struct err *err;
+	int result;
+};
+
+static void *visit(void *arg)
+{
+	struct visit *self = arg;
+
+	if (setns(self->fd, CLONE_NEWNET) < 0)
+		self->result = err_sys(self->err, errno, "network namespace");
+	else
+		self->result = self->run(self->arg, self->err);
+	return NULL;
+}
+
+/* netns_run() - have @run(@arg) done in a network namespace, and wait for it
+ *
+ * It runs on a thread of its own that ends then, since a thread that can not get
+ * back would be of no use. Takes CAP_SYS_ADMIN.
+ *
+ * Return: what @run returned, or a negative errno with @err set.
+ */
+int netns_run(int fd, int (*run)(void *arg, struct err *err), void *arg, struct err *err)
+{
+	struct visit self = { .fd = fd, .run = run, .arg = arg, .err = err };
+	pthread_t thread;
+	int error = pthread_create(&thread, NULL, visit, &self);
+
+	if (error)
+		return err_sys(err, error, "thread");
+	pthread_join(thread, NULL);
+	return self.result;
 }

@@ -11,5 +11,6 @@
 int netns_open_pid(pid_t pid, struct err *err);
 int netns_open_self(struct err *err);
 bool netns_same(int fd_a, int fd_b);
+int netns_run(int fd, int (*run)(void *arg, struct err *err), void *arg, struct err *err);
 
 #endif
