@@ -41,7 +41,7 @@ static uint16_t parse_ethernet(const uint8_t *data, uint32_t len, struct headers
 	return 0;
 }
 
-/* This and parse_ipv6() may put @headers->l4 behind the end: parse_transport() looks. */
+/* This and parse_ipv6() may put @headers->l4 behind the end: their callers look. */
 static bool parse_ipv4(const uint8_t *data, uint32_t len, struct headers *headers)
 {
 	const uint8_t *ip = data + headers->l3;
@@ -112,6 +112,38 @@ static bool parse_transport(const uint8_t *data, uint32_t len, struct headers *h
 	return headers->end <= len;
 }
 
+/* headers_parse_network() - find the IP header of a frame, whatever is in it
+ *
+ * Return: true with all of @headers but its end filled in; false if the frame is
+ * not IP, a fragment, or cut short.
+ */
+bool headers_parse_network(const uint8_t *data, uint32_t len, struct headers *headers)
+{
+	switch (parse_ethernet(data, len, headers)) {
+	case ETHERTYPE_IP:
+		return parse_ipv4(data, len, headers) && headers->l4 <= len;
+	case ETHERTYPE_IPV6:
+		return parse_ipv6(data, len, headers) && headers->l4 <= len;
+	default:
+		return false;
+	}
+}
+
+/* headers_parse_at() - the headers of TCP or UDP over IP that begin at offset @l3
+ *
+ * For packets in packets. Offsets must not pass 65535: @l3 is limited to a
+ * quarter of that. Return: as headers_parse().
+ */
+bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct headers *headers)
+{
+	if (l3 >= len || l3 > UINT16_MAX / 4)
+		return false;
+	headers->l3 = (uint16_t)l3;
+	if (data[l3] >> 4 == 4)
+		return parse_ipv4(data, len, headers) && parse_transport(data, len, headers);
+	return parse_ipv6(data, len, headers) && parse_transport(data, len, headers);
+}
+
 /* headers_parse() - find the headers of a frame
  *
  * Knows VLAN tags, IPv4 with options, and IPv6 with hop-by-hop, destination and
@@ -122,14 +154,7 @@ static bool parse_transport(const uint8_t *data, uint32_t len, struct headers *h
  */
 bool headers_parse(const uint8_t *data, uint32_t len, struct headers *headers)
 {
-	switch (parse_ethernet(data, len, headers)) {
-	case ETHERTYPE_IP:
-		return parse_ipv4(data, len, headers) && parse_transport(data, len, headers);
-	case ETHERTYPE_IPV6:
-		return parse_ipv6(data, len, headers) && parse_transport(data, len, headers);
-	default:
-		return false;
-	}
+	return headers_parse_network(data, len, headers) && parse_transport(data, len, headers);
 }
 
 /* headers_checksum_at() - offset of the TCP or UDP checksum field */

@@ -16,10 +16,12 @@ struct headers {
 	uint16_t l4;		/* TCP or UDP header */
 	uint16_t end;		/* first byte behind the TCP or UDP header */
 	uint8_t version;	/* 4 or 6 */
-	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP */
+	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP, unless said otherwise */
 };
 
 bool headers_parse(const uint8_t *data, uint32_t len, struct headers *headers);
+bool headers_parse_network(const uint8_t *data, uint32_t len, struct headers *headers);
+bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct headers *headers);
 uint32_t headers_checksum_at(const struct headers *headers);
 bool headers_lengths_match(const uint8_t *data, const struct headers *headers, uint32_t len);
 void headers_set_lengths(uint8_t *data, const struct headers *headers, uint32_t len);

@@ -26,10 +26,8 @@ static inline bool offload_is_wire(const struct frame *frame)
 
 /* offload_is_sctp() - whether the checksum to be filled in is SCTP's CRC32c
  *
- * The kernel asks for it in the words for an Internet checksum, but would not
- * understand them so on the way back: complete such a frame, never pass it on
- * as it is. Of the protocols that leave checksums to the device only SCTP has
- * its own at this offset.
+ * The kernel asks for it in the words for an Internet checksum. Of the protocols
+ * that leave checksums to the device only SCTP has its own at this offset.
  */
 static inline bool offload_is_sctp(const struct frame *frame)
 {
@@ -40,7 +38,8 @@ static inline bool offload_is_sctp(const struct frame *frame)
 struct offload_split {
 	struct frame *super;
 	struct headers headers;
-	uint32_t header_len;	/* Ethernet to the end of the transport header */
+	struct headers outer;		/* of a tunnel; its version is 0: there is none */
+	uint32_t header_len;	/* Ethernet to the end of the innermost header */
 	uint32_t payload_len;	/* payload bytes in all */
 	uint32_t next;		/* offset of the first payload byte not yet given out */
 	uint32_t segment;	/* index of the next segment */
@@ -53,10 +52,13 @@ static inline bool offload_split_done(const struct offload_split *split)
 }
 
 unsigned offload_segments(const struct frame *frame, uint64_t *wire_bytes);
+bool offload_may_pass(const struct frame *frame);
 bool offload_complete(struct frame *frame);
 bool offload_split_start(struct offload_split *split, struct frame *super);
 bool offload_split_next(struct offload_split *split, uint8_t *buffer, uint32_t room,
 			struct frame *out);
+
+void offload_infer(struct frame *frame, uint32_t mtu, bool checksum_open);
 
 /* A run of wire frames as one super-frame: headers in @header, then pieces of
  * the frames' payloads, ready for a gathering write behind a virtio header.

@@ -3,6 +3,11 @@
  *
  * Segments are the same, bit for bit, as if the kernel had made them in
  * software: see tests/unit/test_offload_kernel.c.
+ *
+ * A super-frame of a tunnel has one more packet around what is to be segmented.
+ * The virtio header has no words for that, only the start of the checksum shows
+ * it: behind the headers that the frame begins with. All that lies in front of
+ * it is repeated in each segment.
  */
 #include <config.h>
 
@@ -20,6 +25,10 @@
 
 /* "Congestion window reduced" (RFC 3168); glibc does not name it everywhere. */
 #define TCP_CWR 0x80
+
+/* RFC 2784: a flag in the first byte, a field behind the fixed part. */
+#define GRE_HAS_CHECKSUM 0x80
+#define GRE_CHECKSUM 4
 
 static void complete_inet(struct frame *frame)
 {
@@ -92,21 +101,73 @@ static uint32_t segment_size(const struct frame *super, uint32_t payload_len)
 	return payload_len < super->vnet.gso_size ? payload_len : super->vnet.gso_size;
 }
 
-/* Whether a super-frame can be segmented; @headers tells where its headers are. */
-static bool understand(const struct frame *super, struct headers *headers)
+/* The packet within a tunnel, by the end of its IP header. What tunnels put between
+ * the two packets has no form of its own, so it is searched for: backwards, in the
+ * steps in which IP headers grow.
+ */
+static bool find_inner(const struct frame *super, uint32_t behind, struct headers *inner)
+{
+	uint32_t end = super->vnet.csum_start;
+
+	for (uint32_t l3 = end - (uint32_t)sizeof(struct iphdr); l3 >= behind && l3 < end; l3 -= 4) {
+		if (headers_parse_at(super->data, super->len, l3, inner) && inner->l4 == end &&
+		    type_matches(super->vnet.gso_type, inner) &&
+		    headers_lengths_match(super->data, inner, super->len))
+			return true;
+	}
+	return false;
+}
+
+static bool checksum_is_at(const struct virtio_net_hdr *vnet, const struct headers *headers)
+{
+	return vnet->csum_start == headers->l4 &&
+	       (uint32_t)vnet->csum_start + vnet->csum_offset == headers_checksum_at(headers);
+}
+
+static bool find_headers(const struct frame *super, struct offload_split *split)
 {
 	const struct virtio_net_hdr *vnet = &super->vnet;
+	struct headers outer;
 
-	if (!vnet->gso_size || !headers_parse(super->data, super->len, headers) ||
-	    !type_matches(vnet->gso_type, headers))
+	split->outer.version = 0;
+	if (headers_parse(super->data, super->len, &split->headers) &&
+	    type_matches(vnet->gso_type, &split->headers) &&
+	    (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+	     checksum_is_at(vnet, &split->headers)))
+		return true;
+	if (!(vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM) ||
+	    !headers_parse_network(super->data, super->len, &outer) ||
+	    !find_inner(super, outer.l4, &split->headers) ||
+	    !checksum_is_at(vnet, &split->headers))
 		return false;
-	/* Tunnels: what is to be segmented then is not what was found. */
-	if (vnet->flags & VIRTIO_NET_HDR_F_NEEDS_CSUM &&
-	    (vnet->csum_start != headers->l4 ||
-	     vnet->csum_start + vnet->csum_offset != headers_checksum_at(headers)))
+	split->outer = outer;
+	return true;
+}
+
+/* Whether a super-frame can be segmented; @split tells where its headers are. */
+static bool understand(const struct frame *super, struct offload_split *split)
+{
+	const struct headers *headers = &split->headers;
+	uint32_t l3;
+
+	if (!super->vnet.gso_size || !find_headers(super, split))
 		return false;
-	return headers->end - headers->l3 + segment_size(super, super->len - headers->end) <=
-	       IP_MAXPACKET;
+	l3 = split->outer.version ? split->outer.l3 : headers->l3;
+	return headers->end - l3 + segment_size(super, super->len - headers->end) <= IP_MAXPACKET;
+}
+
+/* offload_may_pass() - whether a device understands the frame as it is
+ *
+ * Not so what the kernel tells in words that it would itself take for something
+ * else: tunnels, and SCTP, are to be made wire frames of.
+ */
+bool offload_may_pass(const struct frame *frame)
+{
+	struct offload_split split;
+
+	if (frame->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE)
+		return !understand(frame, &split) || !split.outer.version;
+	return !offload_is_sctp(frame);
 }
 
 /* offload_segments() - what a frame counts as on the wire
@@ -118,18 +179,18 @@ static bool understand(const struct frame *super, struct headers *headers)
  */
 unsigned offload_segments(const struct frame *frame, uint64_t *wire_bytes)
 {
-	struct headers headers;
+	struct offload_split split;
 	uint32_t payload_len;
 	unsigned segments;
 
 	*wire_bytes = frame->len;
-	if (frame->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE || !understand(frame, &headers))
+	if (frame->vnet.gso_type == VIRTIO_NET_HDR_GSO_NONE || !understand(frame, &split))
 		return 1;
-	payload_len = frame->len - headers.end;
+	payload_len = frame->len - split.headers.end;
 	if (!payload_len)
 		return 1;
 	segments = (payload_len + frame->vnet.gso_size - 1) / frame->vnet.gso_size;
-	*wire_bytes += (uint64_t)(segments - 1) * headers.end;
+	*wire_bytes += (uint64_t)(segments - 1) * split.headers.end;
 	return segments;
 }
 
@@ -146,24 +207,30 @@ unsigned offload_segments(const struct frame *frame, uint64_t *wire_bytes)
 bool offload_split_start(struct offload_split *split, struct frame *super)
 {
 	*split = (struct offload_split){ .super = super };
-	if (!understand(super, &split->headers))
+	if (!understand(super, split))
 		return false;
 	split->header_len = split->headers.end;
 	split->payload_len = super->len - split->header_len;
 	return true;
 }
 
+static void number_packet(const struct offload_split *split, const struct headers *headers,
+			  uint8_t *data)
+{
+	uint8_t *id = data + headers->l3 + offsetof(struct iphdr, id);
+
+	if (headers->version == 4)
+		store16(id, (uint16_t)(load16(id) + split->segment));
+}
+
 /* Write what makes a copy of the super-frame's headers those of one segment. */
 static void number_segment(const struct offload_split *split, uint8_t *data, bool last)
 {
-	uint8_t *ip = data + split->headers.l3;
 	uint8_t *tcp = data + split->headers.l4;
-	uint8_t *id = ip + offsetof(struct iphdr, id);
 	uint8_t *seq = tcp + offsetof(struct tcphdr, th_seq);
 	uint8_t *flags = tcp + offsetof(struct tcphdr, th_flags);
 
-	if (split->headers.version == 4)
-		store16(id, (uint16_t)(load16(id) + split->segment));
+	number_packet(split, &split->headers, data);
 	if (split->headers.protocol != IPPROTO_TCP)
 		return;
 	store32(seq, load32(seq) + split->next);
@@ -173,13 +240,40 @@ static void number_segment(const struct offload_split *split, uint8_t *data, boo
 		*flags &= (uint8_t)~TCP_CWR;
 }
 
-static void write_checksums(uint8_t *data, const struct headers *headers, uint32_t len)
+static void write_ip_checksum(uint8_t *data, const struct headers *headers)
 {
 	if (headers->version == 4)
 		store_raw16(data + headers->l3 + offsetof(struct iphdr, check),
 			    headers_ip_checksum(data, headers));
+}
+
+static void write_checksums(uint8_t *data, const struct headers *headers, uint32_t len)
+{
+	write_ip_checksum(data, headers);
 	store_raw16(data + headers_checksum_at(headers),
 		    headers_l4_checksum(data, headers, len));
+}
+
+static void write_gre_checksum(uint8_t *gre, uint32_t len)
+{
+	store_raw16(gre + GRE_CHECKSUM, 0);
+	store_raw16(gre + GRE_CHECKSUM, (uint16_t)~checksum_fold(checksum_add(0, gre, len)));
+}
+
+/* Make the outer packet fit what is in it, which must be complete. */
+static void wrap(const struct offload_split *split, uint8_t *data, uint32_t len)
+{
+	const struct headers *outer = &split->outer;
+	uint8_t *l4 = data + outer->l4;
+
+	number_packet(split, outer, data);
+	headers_set_lengths(data, outer, len);
+	write_ip_checksum(data, outer);
+	if (outer->protocol == IPPROTO_UDP && load_raw16(data + headers_checksum_at(outer)))
+		store_raw16(data + headers_checksum_at(outer),
+			    headers_l4_checksum(data, outer, len));
+	if (outer->protocol == IPPROTO_GRE && l4[0] & GRE_HAS_CHECKSUM)
+		write_gre_checksum(l4, len - outer->l4);
 }
 
 /* offload_split_next() - make the next wire frame of a super-frame
@@ -205,6 +299,8 @@ bool offload_split_next(struct offload_split *split, uint8_t *buffer, uint32_t r
 	number_segment(split, buffer, size == left);
 	headers_set_lengths(buffer, &split->headers, len);
 	write_checksums(buffer, &split->headers, len);
+	if (split->outer.version)
+		wrap(split, buffer, len);
 	*out = (struct frame){ .data = buffer, .len = len };
 	split->next += size;
 	split->segment++;
