@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "nio/closing.h"
 
 static struct bridge *bridges;
 
@@ -54,8 +55,8 @@ struct bridge *bridge_create(const char *name, struct err *err)
 	return bridge;
 }
 
-/* bridge_delete() - stop a bridge, release all that it holds, and free it */
-void bridge_delete(struct bridge *bridge)
+/* Everything of the bridge but what closing_wait() completes. */
+static void dismantle(struct bridge *bridge)
 {
 	struct bridge **place = &bridges;
 
@@ -67,10 +68,18 @@ void bridge_delete(struct bridge *bridge)
 	free(bridge);
 }
 
+/* bridge_delete() - stop a bridge, release all that it holds, and free it */
+void bridge_delete(struct bridge *bridge)
+{
+	dismantle(bridge);
+	closing_wait();
+}
+
 void bridge_delete_all(void)
 {
 	while (bridges)
-		bridge_delete(bridges);
+		dismantle(bridges);
+	closing_wait();
 }
 
 /* bridge_nio_count() - 0, 1 or 2 */
@@ -90,13 +99,54 @@ bool bridge_is_running(const struct bridge *bridge)
  */
 bool bridge_add_nio(struct bridge *bridge, struct nio *nio)
 {
+	static uint64_t last_serial;
+
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
 		if (!bridge->link.nio[side]) {
 			bridge->link.nio[side] = nio;
+			nio->serial = ++last_serial;
 			return true;
 		}
 	}
 	return false;
+}
+
+/* bridge_of_nio() - the bridge that a NIO, known by its serial, is in, or NULL */
+struct bridge *bridge_of_nio(uint64_t serial, enum side *side)
+{
+	for (struct bridge *bridge = bridges; bridge; bridge = bridge->next) {
+		for (*side = 0; *side < SIDE_COUNT; (*side)++) {
+			struct nio *nio = bridge->link.nio[*side];
+
+			if (nio && nio->serial == serial)
+				return bridge;
+		}
+	}
+	return NULL;
+}
+
+/* bridge_of_interface() - a bridge with a NIO that is called like an interface, or NULL */
+struct bridge *bridge_of_interface(const char *name)
+{
+	for (struct bridge *bridge = bridges; bridge; bridge = bridge->next) {
+		for (enum side side = 0; side < SIDE_COUNT; side++) {
+			const struct nio *nio = bridge->link.nio[side];
+
+			if (nio && !strcmp(nio->desc, name))
+				return bridge;
+		}
+	}
+	return NULL;
+}
+
+/* bridge_remove_nio() - close the NIO on a side; the bridge is stopped, if it runs */
+void bridge_remove_nio(struct bridge *bridge, enum side side)
+{
+	struct nio *nio = bridge->link.nio[side];
+
+	bridge_stop(bridge);
+	bridge->link.nio[side] = NULL;
+	nio_close(nio);
 }
 
 /* bridge_before_move() - an interface, perhaps a NIO's, is about to go to another namespace */

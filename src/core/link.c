@@ -42,14 +42,17 @@ int link_init(struct link *link, const char *name, const struct link_words *word
 	return 0;
 }
 
-/* link_fini() - stop a link, close its NIOs and its capture, free its filters */
+/* link_fini() - stop a link, close its capture, free its filters and its NIOs
+ *
+ * The NIOs are closed for good after closing_wait().
+ */
 void link_fini(struct link *link)
 {
 	link_stop(link);
 	link_reset_filters(link);
 	capture_close(link->capture);
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
-		nio_close(link->nio[side]);
+		nio_close_later(link->nio[side]);
 		pump_fini(&link->pump[side]);
 	}
 	free(link->name);
@@ -164,6 +167,63 @@ void link_before_move(struct link *link, enum side side)
 
 	if (link->nio[side]->ops->before_move)
 		link_do(link, before_move, &move);
+}
+
+struct gone_look {
+	const struct nio *nio;
+	bool gone;
+};
+
+static void look_whether_gone(void *arg)
+{
+	struct gone_look *look = arg;
+
+	look->gone = look->nio->gone;
+}
+
+/* link_device_is_gone() - whether a NIO is without its device at the moment */
+bool link_device_is_gone(struct link *link, enum side side)
+{
+	struct gone_look look = { .nio = link->nio[side] };
+
+	link_do(link, look_whether_gone, &look);
+	return look.gone;
+}
+
+struct swap {
+	struct link *link;
+	enum side side;
+	struct nio *device;		/* in: the new one; out: the old one */
+};
+
+static void swap_device(void *arg)
+{
+	struct swap *swap = arg;
+	struct link *link = swap->link;
+	struct nio *nio = link->nio[swap->side];
+
+	if (link->worker)
+		pump_before_swap(&link->pump[swap->side]);
+	swap->device = nio->ops->swap(nio, swap->device);
+	if (link->worker)
+		pump_after_swap(&link->pump[swap->side]);
+}
+
+/* link_swap_device() - have a NIO whose kind can do it use another device
+ * @device: a NIO that nobody uses, which belongs to the link's from here on; NULL,
+ *          where the kind allows that: none
+ *
+ * Counters, filters, the capture and what a delay holds back stay as they are, and
+ * so does whether the link runs.
+ *
+ * Return: the device it had, to be closed by the caller, or NULL.
+ */
+struct nio *link_swap_device(struct link *link, enum side side, struct nio *device)
+{
+	struct swap swap = { .link = link, .side = side, .device = device };
+
+	link_do(link, swap_device, &swap);
+	return swap.device;
 }
 
 /* ---- filters */

@@ -42,6 +42,7 @@ struct pump {
 	struct loop_timer release;
 	struct delayq blocked;		/* what a patient NIO had no room for, in order */
 	struct loop_timer retry;
+	uint64_t retry_after;		/* nanoseconds */
 	bool watching;
 };
 
@@ -82,6 +83,8 @@ void link_stop(struct link *link);
 void link_do(struct link *link, void (*run)(void *arg), void *arg);
 
 void link_before_move(struct link *link, enum side side);
+bool link_device_is_gone(struct link *link, enum side side);
+struct nio *link_swap_device(struct link *link, enum side side, struct nio *device);
 
 bool link_add_filter(struct link *link, struct filter *filter);
 bool link_delete_filter(struct link *link, const char *name);

@@ -10,6 +10,7 @@
 
 #include "core/pump.h"
 
+#include <errno.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
@@ -21,8 +22,11 @@
 /* How often a device that has gone away is looked for. */
 #define REVIVE_INTERVAL (200 * NSEC_PER_MSEC)
 
-/* How soon frames that a patient NIO had no room for are tried again. */
-#define RETRY_INTERVAL (200 * NSEC_PER_USEC)
+/* How soon frames that a patient NIO had no room for are tried again: the first time, and
+ * at the latest, when its peer has not read anything for a while.
+ */
+#define RETRY_MIN (200 * NSEC_PER_USEC)
+#define RETRY_MAX (20 * NSEC_PER_MSEC)
 
 static struct nio *source_nio(const struct pump *pump)
 {
@@ -81,8 +85,16 @@ static void filter_batch(struct pump *pump, struct batch *batch)
 
 /* ---- sending */
 
-static void count_out(struct nio *nio, const struct batch *batch)
+/* Not an error of the NIO: somebody wanted it so. */
+static bool is_meant(enum frame_drop drop)
 {
+	return drop == DROP_FILTER || drop == DROP_QUEUE || drop == DROP_QUEUED;
+}
+
+static void count_out(struct nio *nio, const struct batch *batch, int error)
+{
+	enum frame_drop failed = FRAME_KEEP;
+
 	for (unsigned i = 0; i < batch->count; i++) {
 		const struct frame *frame = &batch->frame[i];
 		uint64_t bytes;
@@ -92,8 +104,18 @@ static void count_out(struct nio *nio, const struct batch *batch)
 			nio->counters.out_bytes += bytes;
 		} else {
 			nio->counters.drop[frame->drop]++;
+			if (!is_meant(frame->drop))
+				failed = frame->drop;
 		}
 	}
+	if (failed != FRAME_KEEP)
+		nio_note_error(nio, failed, error);
+}
+
+static void drop_one(struct nio *nio, enum frame_drop reason)
+{
+	nio->counters.drop[reason]++;
+	nio_note_error(nio, reason, 0);
 }
 
 static void drop_all(struct batch *batch, enum frame_drop reason)
@@ -120,21 +142,24 @@ static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop re
 	if (pump->blocked.count) {
 		stop_watching(pump);
 		loop_timer_set(&pump->link->worker->loop, &pump->retry,
-			       clock_now() + RETRY_INTERVAL);
+			       clock_now() + pump->retry_after);
 	}
 }
 
 static void transmit(struct pump *pump, struct batch *batch)
 {
 	struct nio *sink = sink_nio(pump);
+	int error;
 
+	errno = 0;
 	if (sink->gone)
 		drop_all(batch, DROP_DOWN);
 	else
 		sink->ops->send(sink, batch);
+	error = errno;
 	if (sink->patient)
 		hold_back(pump, batch, DROP_NO_BUFFER);
-	count_out(sink, batch);
+	count_out(sink, batch, error);
 }
 
 static void send_batch(struct pump *pump, struct batch *batch)
@@ -145,10 +170,12 @@ static void send_batch(struct pump *pump, struct batch *batch)
 		capture_close(link->capture);
 		link->capture = NULL;
 	}
-	if (pump->blocked.count)
+	if (pump->blocked.count) {
 		hold_back(pump, batch, FRAME_KEEP);
-	else
+		count_out(sink_nio(pump), batch, 0);
+	} else {
 		transmit(pump, batch);
+	}
 }
 
 static void forward_wire(struct pump *pump, struct batch *batch)
@@ -183,7 +210,7 @@ static void split_into(struct pump *pump, struct batch *wire, struct frame *supe
 	struct frame segment;
 
 	if (!offload_split_start(&split, super)) {
-		sink_nio(pump)->counters.drop[DROP_ERROR]++;
+		drop_one(sink_nio(pump), DROP_ERROR);
 		return;
 	}
 	for (;;) {
@@ -213,7 +240,7 @@ static void forward_as_wire(struct pump *pump, struct batch *batch)
 			continue;
 		}
 		if (!offload_is_wire(frame) && !offload_complete(frame)) {
-			sink_nio(pump)->counters.drop[DROP_ERROR]++;
+			drop_one(sink_nio(pump), DROP_ERROR);
 			continue;
 		}
 		if (!batch_room(wire))
@@ -223,29 +250,41 @@ static void forward_as_wire(struct pump *pump, struct batch *batch)
 	flush_wire(pump, wire);
 }
 
-/* Counts what was received; tells whether all of it are wire frames. */
-static bool count_in(struct nio *nio, const struct batch *batch)
+static void count_in(struct nio *nio, const struct batch *batch)
 {
-	bool wire = true;
-
 	for (unsigned i = 0; i < batch->count; i++) {
 		uint64_t bytes;
 
 		nio->counters.in_frames += offload_segments(&batch->frame[i], &bytes);
 		nio->counters.in_bytes += bytes;
-		wire = wire && offload_is_wire(&batch->frame[i]);
 	}
-	return wire;
+}
+
+static bool all_wire(const struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (!offload_is_wire(&batch->frame[i]))
+			return false;
+	}
+	return true;
+}
+
+static bool all_may_pass(const struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (!offload_may_pass(&batch->frame[i]))
+			return false;
+	}
+	return true;
 }
 
 /* pump_forward() - take a batch that was received on the pump's side through the link */
 void pump_forward(struct pump *pump, struct batch *batch)
 {
-	bool wire = count_in(source_nio(pump), batch);
-
-	if (wire)
+	count_in(source_nio(pump), batch);
+	if (all_wire(batch))
 		forward_wire(pump, batch);
-	else if (needs_wire_frames(pump))
+	else if (needs_wire_frames(pump) || !all_may_pass(batch))
 		forward_as_wire(pump, batch);
 	else
 		send_batch(pump, batch);
@@ -280,6 +319,30 @@ void pump_watch_again(struct pump *pump)
 		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
 }
 
+static void revive_later(struct pump *pump)
+{
+	if (source_nio(pump)->ops->revive)
+		loop_timer_set(&pump->link->worker->loop, &pump->revive,
+			       clock_now() + REVIVE_INTERVAL);
+}
+
+/* pump_before_swap() - the source NIO is about to get another device */
+void pump_before_swap(struct pump *pump)
+{
+	stop_watching(pump);
+	loop_timer_cancel(&pump->link->worker->loop, &pump->revive);
+}
+
+/* pump_after_swap() - begin with the device that the source NIO has now */
+void pump_after_swap(struct pump *pump)
+{
+	struct nio *nio = source_nio(pump);
+	struct err err;
+
+	if (watch(pump, &err) < 0)
+		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
+}
+
 static void device_gone(struct pump *pump)
 {
 	struct nio *nio = source_nio(pump);
@@ -287,7 +350,7 @@ static void device_gone(struct pump *pump)
 	log_error("%s %s is gone, its link waits for it", nio->ops->kind, nio->desc);
 	nio->gone = true;
 	stop_watching(pump);
-	loop_timer_set(&pump->link->worker->loop, &pump->revive, clock_now() + REVIVE_INTERVAL);
+	revive_later(pump);
 }
 
 static void receive(struct loop_source *source, uint32_t events)
@@ -295,10 +358,13 @@ static void receive(struct loop_source *source, uint32_t events)
 	struct pump *pump = container_of(source, struct pump, source);
 	struct batch *batch = &pump->link->worker->received;
 	struct nio *nio = source_nio(pump);
+	int result;
 
 	(void)events;
 	batch_clear(batch);
-	if (nio->ops->recv(nio, batch) < 0) {
+	result = nio->ops->recv(nio, batch);
+	if (result < 0) {
+		nio_note_error(nio, FRAME_KEEP, -result);
 		device_gone(pump);
 		return;
 	}
@@ -314,7 +380,7 @@ static void try_revive(struct loop_timer *timer)
 	struct err err;
 
 	if (!nio->ops->revive || nio->ops->revive(nio, &err) < 0) {
-		loop_timer_set(&pump->link->worker->loop, timer, clock_now() + REVIVE_INTERVAL);
+		revive_later(pump);
 		return;
 	}
 	nio->gone = false;
@@ -353,9 +419,13 @@ static void retry(struct loop_timer *timer)
 	struct pump *pump = container_of(timer, struct pump, retry);
 	struct batch *batch = &pump->link->worker->wire;
 	struct delayed *list = take_due(&pump->blocked, 0, batch);
+	uint64_t twice = 2 * pump->retry_after;
 	struct err err;
 
+	pump->retry_after = twice < RETRY_MAX ? twice : RETRY_MAX;
 	transmit(pump, batch);
+	if (batch->count && batch->frame[0].drop == FRAME_KEEP)
+		pump->retry_after = RETRY_MIN;
 	delayed_free(list);
 	if (!pump->blocked.count && watch(pump, &err) < 0)
 		log_error("%s %s: %s", source_nio(pump)->ops->kind, source_nio(pump)->desc,
@@ -377,11 +447,13 @@ void pump_release_all(struct pump *pump)
 	loop_timer_cancel(&pump->link->worker->loop, &pump->release);
 }
 
-/* pump_discard() - lose what is queued */
+/* pump_discard() - lose what is queued; it counts as dropped for the NIO it was to leave by */
 void pump_discard(struct pump *pump)
 {
-	delayq_clear(&pump->delayed);
-	delayq_clear(&pump->blocked);
+	size_t lost = delayq_clear(&pump->delayed) + delayq_clear(&pump->blocked);
+
+	if (lost)
+		sink_nio(pump)->counters.drop[DROP_QUEUE] += lost;
 }
 
 /* pump_init() - prepare the pump that receives on @side of a link */
@@ -394,6 +466,7 @@ void pump_init(struct pump *pump, struct link *link, enum side side)
 		.revive = { .expired = try_revive },
 		.release = { .expired = release },
 		.retry = { .expired = retry },
+		.retry_after = RETRY_MIN,
 	};
 	delayq_init(&pump->delayed, link_options.delay_frames, link_options.delay_bytes);
 	/* all of it fits in one batch, so it is tried again as a whole and stays in order */

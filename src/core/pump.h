@@ -12,5 +12,7 @@ void pump_stop(struct pump *pump);
 void pump_release_all(struct pump *pump);
 void pump_discard(struct pump *pump);
 void pump_watch_again(struct pump *pump);
+void pump_before_swap(struct pump *pump);
+void pump_after_swap(struct pump *pump);
 
 #endif

@@ -9,7 +9,7 @@
  *
  * - recv() adds what has arrived to a batch, without waiting, up to a bound that
  *   keeps other links of the worker served. Nothing there is not an error.
- *   Errors that concern one frame or one moment are counted and forgotten. A
+ *   Errors that concern one frame or one moment are counted (nio_count_error()). A
  *   negative return value means that the device behind the NIO is gone: the pump
  *   then leaves the NIO alone and calls revive() from time to time.
  * - send() sends all frames of a batch whose drop is FRAME_KEEP, in order, without
@@ -17,10 +17,14 @@
  *   are not wire frames only if takes_gso is set. If patient is set, DROP_NO_BUFFER
  *   ends the batch: no frame behind such a one has been sent, and all of them are
  *   given to send() again later.
+ *   The errno of the last call that failed stays where it is, for the pump to note.
  * - revive() tries to get the device back. A NIO without it is never gone.
  * - before_move() is told that the device goes to another namespace; optional.
+ * - swap() puts the device of another NIO behind this one, and gives back the one
+ *   that it had, as a NIO to be closed, or NULL; optional.
+ * - state() is a word about the device for people; control thread; optional.
  *
- * recv(), revive() and before_move() may change fd.
+ * recv(), revive(), before_move() and swap() may change fd and the properties below it.
  *
  * Counters are written where the NIO is used and therefore exact there: to read
  * or reset them, go through link_get_counters() and link_reset_counters().
@@ -43,6 +47,8 @@ struct nio_ops {
 	void (*send)(struct nio *nio, struct batch *batch);
 	int (*revive)(struct nio *nio, struct err *err);
 	void (*before_move)(struct nio *nio);
+	struct nio *(*swap)(struct nio *nio, struct nio *device);
+	const char *(*state)(const struct nio *nio);
 	void (*close)(struct nio *nio);
 };
 
@@ -50,7 +56,13 @@ struct nio_counters {
 	uint64_t in_frames, in_bytes;
 	uint64_t out_frames, out_bytes;
 	uint64_t drop[DROP_COUNT];	/* frames that were to leave here and did not */
-	uint64_t errors;		/* failed receive calls */
+	uint64_t errors;		/* failed receive calls, and what came and was no frame */
+
+	/* the last thing that went wrong, see nio_note_error() */
+	uint64_t last_error_ns;		/* when, monotonic; 0: never */
+	int last_error;			/* errno; 0: see last_drop */
+	enum frame_drop last_drop;	/* FRAME_KEEP: it was a receive call */
+	uint64_t last_error_out;	/* out_frames at that moment */
 };
 
 struct nio {
@@ -59,7 +71,8 @@ struct nio {
 	char *desc;			/* as `bridge show` tells it */
 	bool takes_gso;			/* send() understands super-frames */
 	bool patient;			/* its peer's queue is short: wait where it is full */
-	bool gone;			/* the device is away, see revive() */
+	bool gone;			/* the device is away, see revive() and swap() */
+	uint64_t serial;		/* given with its place in a bridge, and never again */
 	struct nio_counters counters;
 };
 
@@ -73,6 +86,13 @@ struct nio *nio_raw_open(const char *interface, struct err *err);
 struct nio *nio_ethernet_open(const char *interface, struct err *err);
 struct nio *nio_unix_open(const char *local, const char *remote, struct err *err);
 
+bool nio_tap_is_device(const struct nio *nio, const char *name);
+
+void nio_count_error(struct nio *nio, int error);
+void nio_note_error(struct nio *nio, enum frame_drop drop, int error);
+const char *nio_error_text(const struct nio_counters *counters);
+
 void nio_close(struct nio *nio);
+void nio_close_later(struct nio *nio);
 
 #endif

@@ -39,6 +39,7 @@
 
 #include "base/cleanup.h"
 #include "base/str.h"
+#include "nio/closing.h"
 #include "nio/nio.h"
 #include "nio/sock.h"
 #include "nio/vnet.h"
@@ -84,7 +85,7 @@ static int read_frame(struct nio_tap *tap, int fd, struct batch *batch)
 		if (device_is_gone(errno))
 			return -errno;
 		if (errno != EAGAIN)
-			tap->nio.counters.errors++;
+			nio_count_error(&tap->nio, errno);
 		return -EAGAIN;
 	}
 	if (!skip)
@@ -139,7 +140,7 @@ static int borrow(struct nio_tap *tap, const char *device, struct err *err)
 	bool by_path = *device == '/';
 	AUTO_CLOSE int fd = open_device(by_path ? device : TUN_PATH, err);
 	struct ifreq request = { 0 };
-	int error = -EINVAL, result;
+	int error = -EINVAL;
 
 	if (fd < 0)
 		return fd;
@@ -153,9 +154,7 @@ static int borrow(struct nio_tap *tap, const char *device, struct err *err)
 	else if ((error = set_interface(fd, &request, 0)))
 		return err_sys(err, -error, "TUNSETIFF");
 	tap->nio.takes_gso = tap->support.tcp;
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 /* Makes a device; the kernel's name for it goes to @name. */
@@ -163,7 +162,7 @@ static int make(struct nio_tap *tap, const char *device, char name[IFNAMSIZ], st
 {
 	AUTO_CLOSE int fd = open_device(TUN_PATH, err);
 	struct ifreq request = { 0 };
-	int error, result;
+	int error;
 
 	if (fd < 0)
 		return fd;
@@ -173,9 +172,7 @@ static int make(struct nio_tap *tap, const char *device, char name[IFNAMSIZ], st
 		return err_sys(err, -error, "TUNSETIFF");
 	tap->upgradable = nio_offload;
 	strcpy(name, request.ifr_name);
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 /* ---- the upgrade */
@@ -299,8 +296,24 @@ static void tap_send(struct nio *nio, struct batch *batch)
 
 static void tap_close(struct nio *nio)
 {
-	close(nio->fd);
+	closing_add(nio->fd);
 	free(to_tap(nio));
+}
+
+/* The two NIOs exchange their devices. */
+static struct nio *tap_swap(struct nio *nio, struct nio *device)
+{
+	struct nio_tap *tap = to_tap(nio), *other = to_tap(device);
+	const struct nio_tap had = *tap;
+
+	tap->nio.fd = other->nio.fd;
+	tap->nio.takes_gso = other->nio.takes_gso;
+	tap->nio.gone = false;
+	tap->support = other->support;
+	tap->borrowed = other->borrowed;
+	tap->upgradable = other->upgradable;
+	other->nio.fd = had.nio.fd;
+	return device;
 }
 
 static int tap_revive(struct nio *nio, struct err *err)
@@ -324,8 +337,28 @@ static const struct nio_ops tap_ops = {
 	.send = tap_send,
 	.revive = tap_revive,
 	.before_move = tap_before_move,
+	.swap = tap_swap,
 	.close = tap_close,
 };
+
+/* nio_tap_is_device() - whether a NIO is a TAP device that ubridge made, and its device
+ * has this name here: not what it was called once, or is called elsewhere
+ */
+bool nio_tap_is_device(const struct nio *nio, const char *name)
+{
+	AUTO_CLOSE int there = -1, here = -1;
+	struct ifreq request;
+	struct stat a, b;
+
+	if (nio->ops != &tap_ops || container_of(nio, struct nio_tap, nio)->borrowed ||
+	    ioctl(nio->fd, TUNGETIFF, &request) < 0 || strcmp(request.ifr_name, name) != 0)
+		return false;
+	there = ioctl(nio->fd, TUNGETDEVNETNS, 0);
+	here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+	/* where the kernel does not say, the name has to do */
+	return fstat(there, &a) < 0 || fstat(here, &b) < 0 ||
+	       (a.st_dev == b.st_dev && a.st_ino == b.st_ino);
+}
 
 /* nio_tap_open() - make a TAP device, or use one that is there
  * @device: its name, perhaps with a %d for the kernel to fill in, or the path of

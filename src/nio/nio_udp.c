@@ -126,7 +126,7 @@ static void cut_train(struct nio_udp *udp, struct batch *batch, uint8_t *data, u
 {
 	for (uint32_t at = 0; at < len; at += size) {
 		if (!batch_add(batch, data + at, len - at < size ? len - at : size)) {
-			udp->nio.counters.errors++;
+			nio_count_error(&udp->nio, ENOBUFS);
 			return;
 		}
 	}
@@ -151,7 +151,7 @@ static void take_message(struct nio_udp *udp, struct batch *batch, struct mmsghd
 	uint8_t *data = message->msg_hdr.msg_iov->iov_base;
 
 	if (message->msg_hdr.msg_flags & MSG_TRUNC) {
-		udp->nio.counters.errors++;
+		nio_count_error(&udp->nio, EMSGSIZE);
 		return;
 	}
 	if (size && size < message->msg_len) {
@@ -159,6 +159,8 @@ static void take_message(struct nio_udp *udp, struct batch *batch, struct mmsghd
 		cut_train(udp, batch, data, message->msg_len, size);
 	} else if (message->msg_len) {
 		batch_add(batch, data, message->msg_len);
+	} else {
+		udp->nio.counters.drop[DROP_RUNT]++;
 	}
 }
 
@@ -181,9 +183,9 @@ static int udp_recv(struct nio *nio, struct batch *batch)
 		};
 	}
 	/* An ICMP error of an earlier send is reported once, in place of data. */
-	do {
-		count = recvmmsg(nio->fd, message, room, MSG_DONTWAIT, NULL);
-	} while (count < 0 && errno != EAGAIN && tries-- > 0);
+	while ((count = recvmmsg(nio->fd, message, room, MSG_DONTWAIT, NULL)) < 0 &&
+	       errno != EAGAIN && tries-- > 0)
+		nio_count_error(nio, errno);
 	udp->hears_trains = false;
 	for (int i = 0; i < count; i++)
 		take_message(udp, batch, &message[i]);
@@ -384,7 +386,6 @@ static int open_connected(const struct udp_spec *spec, const struct addrinfo *to
 	struct sockaddr_storage local = { .ss_family = (sa_family_t)to->ai_family };
 	struct sockaddr_storage remote = { 0 };
 	const int on = 1;
-	int result;
 
 	if (fd < 0)
 		return err_sys(err, errno, "socket");
@@ -400,9 +401,7 @@ static int open_connected(const struct udp_spec *spec, const struct addrinfo *to
 	if (nio_offload)
 		setsockopt(fd, SOL_UDP, UDP_GRO, &on, sizeof(on));
 	discard_queued(fd);
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 /* nio_udp_open() - open a UDP tunnel to the first of @addresses that can be bound and connected

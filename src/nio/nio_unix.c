@@ -28,7 +28,7 @@ static struct nio_unix *to_unix(struct nio *nio)
 
 static int unix_recv(struct nio *nio, struct batch *batch)
 {
-	unix_socket_recv(nio->fd, batch);
+	nio->counters.drop[DROP_RUNT] += unix_socket_recv(nio->fd, batch);
 	return 0;
 }
 

@@ -7,7 +7,8 @@
  *
  * With PACKET_VNET_HDR the kernel says of each frame whether its checksum is
  * still open and whether it is an aggregate (GRO, or a local sender's segment
- * train), and takes the same in the other direction.
+ * train), and takes the same in the other direction. Where it is refused, the
+ * headers and the MTU have to tell.
  *
  * The kernel strips VLAN tags and tells them beside the frame: they are put
  * back before anybody sees it.
@@ -28,6 +29,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -46,26 +48,32 @@ static struct nio_packet *to_packet(struct nio *nio)
 
 /* ---- receiving */
 
-static void restore_vlan(struct msghdr *header, struct frame *frame)
+static struct tpacket_auxdata find_aux(struct msghdr *header)
 {
-	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
-		struct tpacket_auxdata aux;
-		uint16_t tpid = ETH_P_8021Q;
+	struct tpacket_auxdata aux = { 0 };
 
-		if (c->cmsg_level != SOL_PACKET || c->cmsg_type != PACKET_AUXDATA)
-			continue;
-		memcpy(&aux, CMSG_DATA(c), sizeof(aux));
-		if (!(aux.tp_status & TP_STATUS_VLAN_VALID))
-			return;
-		if (aux.tp_status & TP_STATUS_VLAN_TPID_VALID)
-			tpid = aux.tp_vlan_tpid;
-		vlan_push(frame, tpid, aux.tp_vlan_tci);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(header); c; c = CMSG_NXTHDR(header, c)) {
+		if (c->cmsg_level == SOL_PACKET && c->cmsg_type == PACKET_AUXDATA)
+			memcpy(&aux, CMSG_DATA(c), sizeof(aux));
 	}
+	return aux;
+}
+
+static void restore_vlan(const struct tpacket_auxdata *aux, struct frame *frame)
+{
+	uint16_t tpid = ETH_P_8021Q;
+
+	if (!(aux->tp_status & TP_STATUS_VLAN_VALID))
+		return;
+	if (aux->tp_status & TP_STATUS_VLAN_TPID_VALID)
+		tpid = aux->tp_vlan_tpid;
+	vlan_push(frame, tpid, aux->tp_vlan_tci);
 }
 
 static void take_message(struct nio_packet *self, struct batch *batch, struct mmsghdr *message,
 			 const struct virtio_net_hdr *vnet, uint8_t *data)
 {
+	struct tpacket_auxdata aux = find_aux(&message->msg_hdr);
 	uint32_t len = message->msg_len;
 	struct frame *frame;
 
@@ -75,7 +83,20 @@ static void take_message(struct nio_packet *self, struct batch *batch, struct mm
 		return;
 	frame = batch_add(batch, data, len);
 	frame->vnet = *vnet;
-	restore_vlan(&message->msg_hdr, frame);
+	restore_vlan(&aux, frame);
+	if (!self->support.header)
+		offload_infer(frame, self->mtu, aux.tp_status & TP_STATUS_CSUMNOTREADY);
+}
+
+/* It may change at any time, and must be the one that the frames were made for. */
+static uint32_t mtu_now(const struct nio_packet *self)
+{
+	struct ifreq request = { 0 };
+
+	if (!if_indextoname(self->index, request.ifr_name) ||
+	    ioctl(self->nio.fd, SIOCGIFMTU, &request) < 0)
+		return UINT32_MAX;
+	return (uint32_t)request.ifr_mtu;
 }
 
 /* An error of the socket: is the interface only down, or is it no more? */
@@ -114,9 +135,11 @@ int packet_recv(struct nio *nio, struct batch *batch)
 	if (count < 0) {
 		if (errno == EAGAIN)
 			return 0;
-		nio->counters.errors++;
+		nio_count_error(nio, errno);
 		return check_interface(self);
 	}
+	if (!self->support.header)
+		self->mtu = mtu_now(self);
 	for (int i = 0; i < count; i++)
 		take_message(self, batch, &message[i], &vnet[i], piece[i][1].iov_base);
 	return 0;
@@ -138,6 +161,40 @@ static void mark(struct batch *batch, unsigned first, unsigned count, enum frame
 		batch->frame[i].drop = reason;
 }
 
+static enum frame_drop drop_reason(int error)
+{
+	return error == EINVAL ? DROP_RUNT : sock_drop_reason(error);
+}
+
+static void send_single(struct nio_packet *self, struct frame *frame)
+{
+	struct virtio_net_hdr vnet = { 0 };
+	struct iovec piece[2] = { { &vnet, sizeof(vnet) }, { frame->data, frame->len } };
+	size_t skip = self->support.header ? 0 : 1;
+	const struct msghdr message = { .msg_iov = piece + skip, .msg_iovlen = 2 - skip };
+
+	if (sendmsg(self->nio.fd, &message, MSG_DONTWAIT) < 0)
+		frame->drop = drop_reason(errno);
+}
+
+/* Kernels before 6.2 do not know super-frames of UDP and say so only here. What was
+ * put together for them is sent frame by frame then, and nothing is any more.
+ */
+static void send_failed(struct nio_packet *self, struct batch *batch, struct outgoing *out,
+			unsigned index)
+{
+	const struct coalesced *super = &out->super[index];
+
+	if (errno != EINVAL || super->frames == 1) {
+		mark(batch, out->first[index], super->frames, drop_reason(errno));
+		return;
+	}
+	if (super->vnet.gso_type == VIRTIO_NET_HDR_GSO_UDP_L4)
+		self->support.udp = false;
+	for (unsigned i = 0; i < super->frames; i++)
+		send_single(self, &batch->frame[out->first[index] + i]);
+}
+
 static void flush(struct nio_packet *self, struct batch *batch, struct outgoing *out)
 {
 	unsigned done = 0;
@@ -146,13 +203,10 @@ static void flush(struct nio_packet *self, struct batch *batch, struct outgoing 
 		int sent = sendmmsg(self->nio.fd, out->message + done, out->count - done,
 				    MSG_DONTWAIT);
 
-		if (sent > 0) {
+		if (sent > 0)
 			done += (unsigned)sent;
-			continue;
-		}
-		mark(batch, out->first[done], out->super[done].frames,
-		     errno == EINVAL ? DROP_RUNT : sock_drop_reason(errno));
-		done++;
+		else
+			send_failed(self, batch, out, done++);
 	}
 	out->count = 0;
 }
@@ -244,7 +298,6 @@ static int open_socket(const char *interface, unsigned index, struct vnet_suppor
 	/* without a protocol nothing is received before the socket is bound */
 	AUTO_CLOSE int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	const int on = 1;
-	int result;
 
 	if (fd < 0)
 		return err_sys(err, errno, "packet socket");
@@ -255,9 +308,7 @@ static int open_socket(const char *interface, unsigned index, struct vnet_suppor
 	sock_grow_buffers(fd);
 	if (bind_to(fd, index, err) < 0)
 		return err_wrap(err, "%s", interface);
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 int packet_open(struct nio_packet *self, const struct nio_ops *ops, const char *interface,

@@ -10,6 +10,7 @@ struct nio_packet {
 	struct nio nio;
 	struct vnet_support support;
 	unsigned index;			/* of the interface, 0 while it is gone */
+	uint32_t mtu;			/* without virtio headers: as at the last batch */
 };
 
 /* Opens the socket of a NIO that is otherwise zero; @desc and ops are set by it. */

@@ -84,11 +84,15 @@ void unix_socket_close(struct unix_socket *unix_socket)
 	unix_socket->fd = -1;
 }
 
-/* unix_socket_recv() - add what has arrived to a batch; empty datagrams are no frames */
-void unix_socket_recv(int fd, struct batch *batch)
+/* unix_socket_recv() - add what has arrived to a batch
+ *
+ * Return: how many datagrams were empty or longer than any frame, and are not in it.
+ */
+unsigned unix_socket_recv(int fd, struct batch *batch)
 {
 	struct mmsghdr message[BATCH_SLOTS];
 	struct iovec piece[BATCH_SLOTS];
+	unsigned refused = 0;
 	int count;
 
 	for (unsigned i = 0; i < BATCH_SLOTS; i++) {
@@ -99,7 +103,10 @@ void unix_socket_recv(int fd, struct batch *batch)
 	for (int i = 0; i < count; i++) {
 		if (message[i].msg_len && !(message[i].msg_hdr.msg_flags & MSG_TRUNC))
 			batch_add(batch, piece[i].iov_base, message[i].msg_len);
+		else
+			refused++;
 	}
+	return refused;
 }
 
 /* Return: false when the receiver has no room for more. */

@@ -21,7 +21,7 @@ int unix_address(struct sockaddr_un *address, const char *path, struct err *err)
 int unix_socket_open(struct unix_socket *unix_socket, const char *path, struct err *err);
 void unix_socket_close(struct unix_socket *unix_socket);
 
-void unix_socket_recv(int fd, struct batch *batch);
+unsigned unix_socket_recv(int fd, struct batch *batch);
 void unix_socket_send(int fd, const struct sockaddr_un *to, void *header, size_t header_len,
 		      struct batch *batch);
 
