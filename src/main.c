@@ -8,6 +8,11 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
+#include "attach/attach.h"
+#include "attach/leftover.h"
+#include "attach/replug.h"
+#include "attach/run_wait.h"
+#include "attach/session.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "conf/ini.h"
@@ -25,7 +30,8 @@ struct options {
 	const char *listen;
 };
 
-enum long_option { OPTION_HELP = 256, OPTION_WORKERS, OPTION_SEED, OPTION_DELAY, OPTION_NO_OFFLOAD };
+enum long_option { OPTION_HELP = 256, OPTION_WORKERS, OPTION_SEED, OPTION_DELAY, OPTION_NO_OFFLOAD,
+	OPTION_NO_REPLUG };
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -38,6 +44,7 @@ static const struct option long_options[] = {
 	{ "seed", required_argument, NULL, OPTION_SEED },
 	{ "delay-frames", required_argument, NULL, OPTION_DELAY },
 	{ "no-offload", no_argument, NULL, OPTION_NO_OFFLOAD },
+	{ "no-replug", no_argument, NULL, OPTION_NO_REPLUG },
 	{ NULL, 0, NULL, 0 },
 };
 
@@ -59,6 +66,8 @@ static void usage(FILE *out, const char *program)
 		"  --seed <n>                   : make the random decisions of filters repeatable\n"
 		"  --delay-frames <n>           : frames that a delay may hold back, each direction\n"
 		"  --no-offload                 : no segmentation offload on any device or socket\n"
+		"  --no-replug                  : bring no interface back that was moved into a\n"
+		"                                 container which is restarted\n"
 		"\n"
 		"Long forms of the others: --help (status 1, as it always was), --file, --hypervisor,\n"
 		"--devices, --debug, --version.\n",
@@ -129,6 +138,9 @@ static void parse_options(int argc, char **argv, struct options *options)
 		case OPTION_NO_OFFLOAD:
 			nio_offload = false;
 			break;
+		case OPTION_NO_REPLUG:
+			replug_enabled = false;
+			break;
 		default:
 			exit(EXIT_FAILURE);
 		}
@@ -148,8 +160,11 @@ static void raise_file_limit(void)
 
 static void close_all(void)
 {
+	run_wait_end_all();
+	attach_forget_adopted();
 	bridge_delete_all();
 	iol_delete_all();
+	session_fini();
 	workers_stop();
 	control_fini();
 }
@@ -200,5 +215,7 @@ int main(int argc, char **argv)
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
+	session_init(control_loop());
+	leftover_remove();
 	return options.listen ? run_hypervisor(options.listen) : run_config(options.config);
 }

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "attach/attach.h"
 #include "base/cleanup.h"
 #include "base/lex.h"
 #include "base/log.h"
@@ -109,6 +110,23 @@ static struct nio *open_linux_raw(char *value, struct err *err)
 	return nio;
 }
 
+static struct nio *open_docker(char *value, struct err *err)
+{
+	struct attach_spec spec;
+	struct nio *nio = NULL;
+
+	log_info("Waiting for container interface %s", value);
+	if (attach_spec_parse_text(&spec, value, err) == 0) {
+		if (spec.wait < 0)
+			nio = attach_nio_new(&spec, err);
+		else
+			err_set(err, EINVAL, "wait= has no meaning here");
+	}
+	if (!nio)
+		err_wrap(err, "unable to create Docker NIO");
+	return nio;
+}
+
 typedef struct nio *opener(char *value, struct err *err);
 
 static opener *const openers[] = {
@@ -117,6 +135,7 @@ static opener *const openers[] = {
 	[INI_ETHERNET] = open_ethernet,
 	[INI_TAP] = open_tap,
 	[INI_LINUX_RAW] = open_linux_raw,
+	[INI_DOCKER] = open_docker,
 };
 _Static_assert(sizeof(openers) / sizeof(openers[0]) == INI_KIND_COUNT, "one each");
 

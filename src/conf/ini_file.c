@@ -31,6 +31,7 @@ static const char *const kind_names[] = {
 	[INI_ETHERNET] = "ethernet",
 	[INI_TAP] = "tap",
 	[INI_LINUX_RAW] = "linux_raw",
+	[INI_DOCKER] = "docker",
 };
 _Static_assert(sizeof(kind_names) / sizeof(kind_names[0]) == INI_KIND_COUNT, "a name each");
 

@@ -9,7 +9,8 @@
 #include "base/err.h"
 
 /* Kinds of endpoints, in the order in which the first one of a section counts. */
-enum ini_kind { INI_UDP, INI_UNIX, INI_ETHERNET, INI_TAP, INI_LINUX_RAW, INI_KIND_COUNT };
+enum ini_kind { INI_UDP, INI_UNIX, INI_ETHERNET, INI_TAP, INI_LINUX_RAW, INI_DOCKER,
+	INI_KIND_COUNT };
 
 enum ini_side { INI_SOURCE, INI_DESTINATION, INI_SIDE_COUNT };
 

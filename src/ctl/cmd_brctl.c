@@ -29,4 +29,8 @@ static const struct command commands[] = {
 	{ "addif", 2, 2, OBJECT_NONE, cmd_addif },
 };
 
-const struct module module_brctl = { "brctl", commands, sizeof(commands) / sizeof(commands[0]) };
+const struct module module_brctl = {
+	.name = "brctl",
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(commands[0]),
+};

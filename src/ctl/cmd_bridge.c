@@ -3,7 +3,9 @@
 #include <config.h>
 
 #include "base/log.h"
+#include "attach/replug.h"
 #include "core/bridge.h"
+#include "ctl/cmd_attach.h"
 #include "ctl/cmd_link.h"
 #include "ctl/cmd_nio.h"
 #include "ctl/dispatch.h"
@@ -21,6 +23,9 @@ static enum request_state cmd_create(struct request *request)
 	if (bridge_find(name_of(request)))
 		return reply_final(request, REPLY_CREATE, "bridge '%s' already exist",
 				   name_of(request));
+	if (bridges_are_full())
+		return reply_final(request, REPLY_CREATE, "there are %u bridges already",
+				   max_bridges);
 	if (!bridge_create(name_of(request), &err))
 		return reply_final(request, REPLY_CREATE, "%s", err.text);
 	return reply_final(request, REPLY_OK, "bridge '%s' created", name_of(request));
@@ -28,6 +33,7 @@ static enum request_state cmd_create(struct request *request)
 
 static enum request_state cmd_delete(struct request *request)
 {
+	replug_bridge_ends(request->bridge);
 	bridge_delete(request->bridge);
 	return reply_final(request, REPLY_OK, "bridge '%s' deleted", name_of(request));
 }
@@ -77,6 +83,14 @@ static enum request_state cmd_list(struct request *request)
 	return reply_final(request, REPLY_OK, "OK");
 }
 
+static void show_nio(struct request *request, const char *label, const struct nio *nio)
+{
+	if (nio && nio->ops->state)
+		reply_info(request, "%s NIO: %s (%s)", label, nio->desc, nio->ops->state(nio));
+	else if (nio)
+		reply_info(request, "%s NIO: %s", label, nio->desc);
+}
+
 static enum request_state cmd_show(struct request *request)
 {
 	const struct bridge *bridge = request->bridge;
@@ -88,10 +102,8 @@ static enum request_state cmd_show(struct request *request)
 	     filter = filter_next(filter))
 		reply_info(request, "Filter '%s' configured in position %u", filter_name(filter),
 			   ++position);
-	if (bridge->link.nio[SIDE_SOURCE])
-		reply_info(request, "Source NIO: %s", bridge->link.nio[SIDE_SOURCE]->desc);
-	if (bridge->link.nio[SIDE_DESTINATION])
-		reply_info(request, "Destination NIO: %s", bridge->link.nio[SIDE_DESTINATION]->desc);
+	show_nio(request, "Source", bridge->link.nio[SIDE_SOURCE]);
+	show_nio(request, "Destination", bridge->link.nio[SIDE_DESTINATION]);
 	return reply_final(request, REPLY_OK, "OK");
 }
 
@@ -105,6 +117,12 @@ static enum request_state cmd_get_stats(struct request *request)
 		if (request->bridge->link.nio[side])
 			reply_stats(request, label[side], &counters[side]);
 	}
+	return reply_final(request, REPLY_OK, "OK");
+}
+
+static enum request_state cmd_get_counters(struct request *request)
+{
+	reply_counters(request, &request->bridge->link, "");
 	return reply_final(request, REPLY_OK, "OK");
 }
 
@@ -218,4 +236,16 @@ static const struct command commands[] = {
 	{ "create", 1, 1, OBJECT_NONE, cmd_create },
 };
 
-const struct module module_bridge = { "bridge", commands, sizeof(commands) / sizeof(commands[0]) };
+static const struct command extensions[] = {
+	{ "get_counters", 1, 1, OBJECT_BRIDGE, cmd_get_counters },
+	{ "add_nio_docker", 3, 32, OBJECT_BRIDGE, cmd_add_nio_docker },
+	{ "delete_nio_docker", 3, 3, OBJECT_BRIDGE, cmd_delete_nio_docker },
+};
+
+const struct module module_bridge = {
+	.name = "bridge",
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.extensions = extensions,
+	.extension_count = sizeof(extensions) / sizeof(extensions[0]),
+};

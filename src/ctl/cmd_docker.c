@@ -2,9 +2,11 @@
 /* The module "docker": interfaces for containers. */
 #include <config.h>
 
+#include "attach/replug.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "core/bridge.h"
+#include "ctl/cmd_attach.h"
 #include "ctl/dispatch.h"
 #include "net/netdev.h"
 #include "nio/nio.h"
@@ -59,6 +61,7 @@ static enum request_state cmd_delete_veth(struct request *request)
 		return refuse_unknown(request, REPLY_DELETE);
 	if (netdev_delete(request->argv[0], &err) < 0)
 		return refuse(request, REPLY_DELETE, NETLINK_FAILED, &err);
+	attach_forget_pair(request->argv[0]);
 	return reply_final(request, REPLY_OK, "veth interface %s has been deleted",
 			   request->argv[0]);
 }
@@ -67,6 +70,7 @@ static enum request_state cmd_move_to_ns(struct request *request)
 {
 	const struct netdev_placement placement = { .name = request->argv[2] };
 	const char *name = request->argv[0], *process = request->argv[1];
+	struct replug replug;
 	struct err err;
 	int64_t pid;
 
@@ -74,9 +78,11 @@ static enum request_state cmd_move_to_ns(struct request *request)
 		return refuse_unknown(request, REPLY_CREATE);
 	if (!parse_int(process, 1, INT32_MAX, &pid))
 		return reply_final(request, REPLY_CREATE, NETLINK_FAILED);
+	replug_look(&replug, name);
 	bridge_before_move(name);
 	if (netdev_move_to_pid(name, (pid_t)pid, &placement, &err) < 0)
 		return refuse(request, REPLY_CREATE, NETLINK_FAILED, &err);
+	replug_moved(&replug, (pid_t)pid, placement.name);
 	return reply_final(request, REPLY_OK, "%s moved to namespace %s", name, process);
 }
 
@@ -107,4 +113,17 @@ static const struct command commands[] = {
 	{ "create_veth", 2, 2, OBJECT_NONE, cmd_create_veth },
 };
 
-const struct module module_docker = { "docker", commands, sizeof(commands) / sizeof(commands[0]) };
+static const struct command extensions[] = {
+	{ "list", 0, 0, OBJECT_NONE, cmd_docker_list },
+	{ "wait", 1, 2, OBJECT_NONE, cmd_docker_wait },
+	{ "pid", 1, 1, OBJECT_NONE, cmd_docker_pid },
+	{ "engine", 0, 0, OBJECT_NONE, cmd_docker_engine },
+};
+
+const struct module module_docker = {
+	.name = "docker",
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.extensions = extensions,
+	.extension_count = sizeof(extensions) / sizeof(extensions[0]),
+};

@@ -2,6 +2,10 @@
 /* The module "hypervisor": about the program itself. */
 #include <config.h>
 
+#include <stdio.h>
+#include <string.h>
+
+#include "attach/attach.h"
 #include "core/bridge.h"
 #include "core/iol.h"
 #include "ctl/control.h"
@@ -22,24 +26,36 @@ static enum request_state cmd_module_list(struct request *request)
 	return reply_final(request, REPLY_OK, "OK");
 }
 
+static enum request_state list_commands(struct request *request, const struct command *commands,
+					size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		reply_info(request, "%s (min/max args: %u/%u)", commands[i].name, commands[i].min,
+			   commands[i].max);
+	return reply_final(request, REPLY_OK, "OK");
+}
+
+/* "bridge": the classic commands of a module; "bridge+": those that are ours. */
 static enum request_state cmd_cmd_list(struct request *request)
 {
-	const struct module *module = dispatch_find(request->argv[0]);
+	const char *name = request->argv[0];
+	const struct module *module = dispatch_find(name);
+	char classic[32];
 
-	if (!module)
-		return reply_final(request, REPLY_UNKNOWN_MODULE, "unknown module '%s'",
-				   request->argv[0]);
-	for (size_t i = 0; i < module->count; i++) {
-		const struct command *command = &module->commands[i];
-
-		reply_info(request, "%s (min/max args: %u/%u)", command->name, command->min,
-			   command->max);
+	if (module)
+		return list_commands(request, module->commands, module->count);
+	if (strlen(name) < sizeof(classic) && strrchr(name, '+') == name + strlen(name) - 1) {
+		snprintf(classic, sizeof(classic), "%.*s", (int)strlen(name) - 1, name);
+		module = dispatch_find(classic);
 	}
-	return reply_final(request, REPLY_OK, "OK");
+	if (!module)
+		return reply_final(request, REPLY_UNKNOWN_MODULE, "unknown module '%s'", name);
+	return list_commands(request, module->extensions, module->extension_count);
 }
 
 static enum request_state cmd_reset(struct request *request)
 {
+	attach_forget_adopted();
 	bridge_delete_all();
 	iol_delete_all();
 	return reply_final(request, REPLY_OK, "OK");
@@ -68,7 +84,7 @@ static const struct command commands[] = {
 };
 
 const struct module module_hypervisor = {
-	"hypervisor",
-	commands,
-	sizeof(commands) / sizeof(commands[0]),
+	.name = "hypervisor",
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(commands[0]),
 };

@@ -44,6 +44,9 @@ static enum request_state cmd_create(struct request *request)
 
 	if (iol_find(name))
 		return reply_final(request, REPLY_CREATE, "IOL bridge '%s' already exist", name);
+	if (bridges_are_full())
+		return reply_final(request, REPLY_CREATE, "there are %u bridges already",
+				   max_bridges);
 	if (!parse_int(request->argv[1], 1, IOL_ID_MAX, &id))
 		return reply_final(request, REPLY_CREATE,
 				   "could not create IOL bridge '%s': '%s' is no IOL ID", name,
@@ -116,6 +119,21 @@ static enum request_state cmd_get_stats(struct request *request)
 			 port / IOL_BAYS);
 		link_get_counters(bridge->port[port], counters);
 		reply_stats(request, label, &counters[SIDE_DESTINATION]);
+	}
+	return reply_final(request, REPLY_OK, "OK");
+}
+
+static enum request_state cmd_get_counters(struct request *request)
+{
+	struct iol_bridge *bridge = request->iol;
+
+	for (unsigned port = 0; port < IOL_PORTS; port++) {
+		char prefix[32];
+
+		if (!bridge->port[port])
+			continue;
+		snprintf(prefix, sizeof(prefix), "port %u/%u ", port % IOL_BAYS, port / IOL_BAYS);
+		reply_counters(request, bridge->port[port], prefix);
 	}
 	return reply_final(request, REPLY_OK, "OK");
 }
@@ -302,8 +320,14 @@ static const struct command commands[] = {
 	{ "create", 2, 2, OBJECT_NONE, cmd_create },
 };
 
+static const struct command extensions[] = {
+	{ "get_counters", 1, 1, OBJECT_IOL_PORT, cmd_get_counters },
+};
+
 const struct module module_iol_bridge = {
-	"iol_bridge",
-	commands,
-	sizeof(commands) / sizeof(commands[0]),
+	.name = "iol_bridge",
+	.commands = commands,
+	.count = sizeof(commands) / sizeof(commands[0]),
+	.extensions = extensions,
+	.extension_count = sizeof(extensions) / sizeof(extensions[0]),
 };

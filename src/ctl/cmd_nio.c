@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "base/cleanup.h"
+#include "base/job.h"
 #include "base/log.h"
 #include "core/bridge.h"
-#include "ctl/job.h"
 
 /* ---- host names: the resolver may take seconds, so it gets a thread */
 

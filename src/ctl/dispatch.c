@@ -37,13 +37,21 @@ const struct module *dispatch_find(const char *name)
 	return NULL;
 }
 
-static const struct command *find_command(const struct module *module, const char *name)
+static const struct command *find_in(const struct command *commands, size_t count,
+				     const char *name)
 {
-	for (size_t i = 0; i < module->count; i++) {
-		if (!strcmp(module->commands[i].name, name))
-			return &module->commands[i];
+	for (size_t i = 0; i < count; i++) {
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
 	}
 	return NULL;
+}
+
+static const struct command *find_command(const struct module *module, const char *name)
+{
+	const struct command *command = find_in(module->commands, module->count, name);
+
+	return command ? command : find_in(module->extensions, module->extension_count, name);
 }
 
 /* Finds what the first argument names; false when it does not exist and the reply says so. */

@@ -20,11 +20,15 @@ struct command {
 	enum request_state (*run)(struct request *request);
 };
 
-/* A module's commands, in the order in which cmd_list shows them. */
+/* A module's commands, in the order in which cmd_list shows them. Clients of the classic
+ * program read that list, so commands that it does not have are in one of their own.
+ */
 struct module {
 	const char *name;
 	const struct command *commands;
 	size_t count;
+	const struct command *extensions;
+	size_t extension_count;
 };
 
 extern const struct module module_brctl, module_iol_bridge, module_docker, module_bridge,

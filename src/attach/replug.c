@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <config.h>
+
+#include "attach/replug.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "attach/session.h"
+#include "base/cleanup.h"
+#include "base/log.h"
+
+struct search {
+	struct session_job job;
+	struct attach_adoption adoption;
+	pid_t pid;
+	struct err err;			/* code 0: it is a container's */
+};
+
+bool replug_enabled = true;
+
+/* The TAP NIO that an interface is the device of. Names do not tell: GNS3 uses the same
+ * one for all that it makes in a process.
+ */
+static uint64_t tap_serial(const char *interface)
+{
+	for (const struct bridge *bridge = bridge_first(); bridge; bridge = bridge->next) {
+		for (enum side side = 0; side < SIDE_COUNT; side++) {
+			const struct nio *nio = bridge->link.nio[side];
+
+			if (nio && nio_tap_is_device(nio, interface))
+				return nio->serial;
+		}
+	}
+	return 0;
+}
+
+/* replug_look() - see what an interface is that is about to be moved away */
+void replug_look(struct replug *replug, const char *interface)
+{
+	struct attach_adoption *adoption = &replug->adoption;
+	struct plug_spec *spec = &adoption->spec;
+	struct netdev_info info;
+	struct err ignored;
+
+	*replug = (struct replug){ .adoption.plug.pidfd = -1 };
+	if (!replug_enabled || netdev_get_info(interface, &info, &ignored) < 0)
+		return;
+	memcpy(spec->mac, info.mac, sizeof(spec->mac));
+	spec->mtu = info.mtu;
+	adoption->nio_serial = tap_serial(interface);
+	if (adoption->nio_serial) {
+		spec->backend = PLUG_TAP;
+		replug->possible = true;
+	} else if (!strcmp(info.kind, "veth") && info.link &&
+		   if_indextoname((unsigned)info.link, spec->host_if)) {
+		spec->backend = PLUG_PAIR;
+		snprintf(spec->guest_if, sizeof(spec->guest_if), "%s", interface);
+		adoption->plug.host_index = info.link;
+		replug->possible = true;
+	}
+}
+
+static int find(struct search *search, struct engine *engine)
+{
+	struct plug *plug = &search->adoption.plug;
+	struct engine_container container;
+
+	/* open before the engine is asked: if it still names this number then, they belong together */
+	plug->pidfd = (int)syscall(SYS_pidfd_open, search->pid, 0);
+	if (plug->pidfd < 0)
+		return err_sys(&search->err, errno, "process %d", (int)search->pid);
+	if (engine_find_by_pid(engine, search->pid, &container, &search->err) < 0)
+		return -search->err.code;
+	if (container.network != ENGINE_NET_OWN)
+		return err_set(&search->err, ENOENT, "no network of its own");
+	plug_run_of(&plug->run, &container);
+	return 0;
+}
+
+static void search_work(struct session_job *job, struct engine *engine)
+{
+	struct search *search = container_of(job, struct search, job);
+
+	if (find(search, engine) == 0)
+		search->err.code = 0;
+}
+
+/* That there is no engine, or that it does not know the process, is as good as can be. */
+static void report(const struct err *err)
+{
+	static bool reported;
+
+	if (reported || err->code == ENOENT || err->code == ESRCH || err->code == ENOTCONN ||
+	    err->code == ECANCELED)
+		return;
+	reported = true;
+	log_error("interfaces will not be brought back after a restart of their container: %s",
+		  err->text);
+}
+
+static void search_done(struct session_job *job)
+{
+	struct search *search = container_of(job, struct search, job);
+	struct plug *plug = &search->adoption.plug;
+
+	if (job->err.code)
+		search->err = job->err;
+	if (!search->err.code && attach_adopt(&search->adoption, &search->err) == 0)
+		plug->pidfd = -1;
+	if (search->err.code)
+		report(&search->err);
+	cleanup_close(&plug->pidfd);
+	free(search);
+}
+
+/* replug_moved() - the interface is in the network namespace of a process now
+ * @name: its name there
+ *
+ * What there is to be done is done later.
+ */
+void replug_moved(const struct replug *replug, pid_t pid, const char *name)
+{
+	struct search *search;
+
+	if (!replug->possible || !(search = calloc(1, sizeof(*search))))
+		return;
+	search->job.work = search_work;
+	search->job.done = search_done;
+	search->adoption = replug->adoption;
+	snprintf(search->adoption.spec.interface, NETDEV_NAME_MAX, "%s", name);
+	search->pid = pid;
+	session_run(&search->job);
+}
+
+/* replug_bridge_ends() - what a bridge was for is not to come back; before it is deleted */
+void replug_bridge_ends(const struct bridge *bridge)
+{
+	for (enum side side = 0; side < SIDE_COUNT; side++) {
+		if (bridge->link.nio[side])
+			attach_forget_pair(bridge->link.nio[side]->desc);
+	}
+}
