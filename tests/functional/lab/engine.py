@@ -23,21 +23,32 @@ def _die_with_parent():
 class Engine:
     """A private dockerd with an image of busybox, ip and iperf3."""
 
-    def __init__(self):
+    def __init__(self, *options):
+        self.options = options
         self.directory = tempfile.mkdtemp(prefix="ube", dir="/tmp")
         self.log = os.path.join(self.directory, "log")
         self.environment = dict(os.environ, DOCKER_HOST=f"unix://{self.directory}/docker.sock")
-        with open(self.log, "wb") as log:
-            self.process = subprocess.Popen(
-                ["bash", "-c", '. "$0" && engine_exec "$1"', ENGINE_LIB, self.directory],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
         try:
-            wait_until(self._answers, 60, "the Docker Engine")
+            self.start()
             subprocess.run([os.path.join(TOP, "contrib/node-image"), IMAGE], check=True,
                            env=self.environment, stdout=subprocess.DEVNULL, timeout=60)
         except BaseException:
             self.close()
             raise
+
+    def start(self):
+        """Start it, also once more after stop()."""
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                ["bash", "-c", '. "$0" && engine_exec "$@"', ENGINE_LIB, self.directory,
+                 *self.options],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent)
+        wait_until(self._answers, 60, "the Docker Engine")
+
+    def stop(self):
+        """End the engine alone; what becomes of its containers is its business."""
+        self.process.terminate()
+        self.process.wait(60)
 
     def _answers(self):
         if self.process.poll() is not None:

@@ -106,7 +106,7 @@ class RawPeer(Peer):
 
     def read(self):
         try:
-            frame, control, _, sender = self.sock.recvmsg(65536, 256)
+            frame, control, _, sender = self.sock.recvmsg(1 << 17, 256)
         except OSError as error:
             if error.errno == errno.ENETDOWN:
                 return None

@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine that lies, stalls, or breaks off: nothing but the link to its container suffers."""
+import json
+import os
+import time
+
+import pytest
+
+from lab.attachments import attachment, attachments, links_of, wait_state
+from lab.wait import wait_until
+from stub_engine import FLOOD, StubEngine, container
+
+FAULTS = ("slow", "close_at_once", "close_mid", "truncated", "not_http", "wrong_json",
+          "wrong_types", "empty_object", "deep", "empty", "404", "500", "rude", "redirect",
+          "endless", "endless_headers", "huge_length")
+# These take the client's own time-out to end.
+STALLING = ("slow", "huge_length", "not_http")
+
+
+class Stub(StubEngine):
+    """Its container "one" is a process of the test's."""
+
+    def __init__(self, path, mode="normal", only=""):
+        super().__init__(path, mode, only)
+        self.runs = 0
+        self.containers = [container(self.ids[0], "one", 0, "exited"),
+                           container(self.ids[1], "two", 0, "exited")]
+
+    def run(self, process, number=0, tell=True):
+        """A new run of a container."""
+        self.runs += 1
+        state = self.containers[number]["State"]
+        state.update(Status="running", Running=True, Pid=process.pid,
+                     StartedAt=f"2026-01-02T03:04:{self.runs:02}.000000000Z")
+        if tell:
+            self.emit("start", self.ids[number])
+
+    def end(self, number=0, tell=True):
+        self.containers[number]["State"].update(Status="exited", Running=False, Pid=0)
+        if tell:
+            self.emit("die", self.ids[number])
+
+
+@pytest.fixture
+def stub(directory):
+    with Stub(f"{directory}/docker.sock") as engine:
+        yield engine
+
+
+@pytest.fixture
+def sub(launch, stub):
+    """A running program that speaks to the stub."""
+    return launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+
+
+def add(ub, options="", name="one", bridge="t"):
+    ub.ok(f"bridge create {bridge}")
+    ub.ok(f"bridge add_nio_docker {bridge} {name} eth1 {options}")
+
+
+def quick(client, within):
+    begin = time.monotonic()
+    client.ok("hypervisor version")
+    client.ok("bridge list")
+    client.ok("docker list")
+    assert time.monotonic() - begin < within
+
+
+@pytest.mark.parametrize("only", ["", "/containers", "/events"])
+@pytest.mark.parametrize("mode", FAULTS)
+def test_faults(sub, stub, tunnel, pause_process, mode, only, patience):
+    """Commands and frames go on, replies are one line each; it heals when the engine does."""
+    if only == "/containers" and mode == "404":
+        pytest.skip("that is no fault: the container is not there")
+    stub.mode, stub.only = mode, only
+    process = pause_process()
+    stub.run(process, tell=False)
+    left, right = tunnel
+    begin = time.monotonic()
+    add(sub)
+    assert time.monotonic() - begin < 1 * patience
+    other = sub.client()
+    for _ in range(20):
+        quick(other, 0.1 * patience)
+        left.send(b"unhurt")
+        right.expect(b"unhurt")
+    if only != "/events":
+        line = attachment(sub)
+        assert line["state"] == "waiting" and links_of(process.pid) == {"lo"}
+        assert line["error"] is None or line["error"].isprintable()
+    stub.mode = "normal"
+    stub.close_streams()
+    wait_state(sub, "attached", deadline=(25 if mode in STALLING else 7) * patience)
+    assert "eth1" in links_of(process.pid)
+    assert len(sub.output().splitlines()) < 30, sub.output()
+
+
+def test_the_end_does_not_wait_for_the_engine(sub, stub, patience):
+    stub.mode = "slow"
+    add(sub)
+    other = sub.client()
+    other.send("docker engine")
+    third = sub.client()
+    third.send("docker wait one")
+    wait_until(lambda: sum("version" in path for path in stub.log) >= 2, what="the requests")
+    assert sub.stop() < 1 * patience
+
+
+def test_a_bridge_is_deleted_while_the_engine_is_asked(sub, stub, pause_process):
+    """The answer comes when nobody wants it any more."""
+    process = pause_process()
+    stub.run(process, tell=False)
+    stub.mode, stub.only = "trickle", "/containers"
+    for _ in range(5):
+        add(sub)
+        wait_until(lambda: any("/containers/one" in path for path in stub.log), what="a request")
+        sub.ok("bridge delete t")
+        assert not attachments(sub)
+        stub.log.clear()
+    stub.mode = "normal"
+    sub.ok("bridge create t")
+    sub.ok("bridge add_nio_docker t one eth1 wait=20", deadline=25)
+    assert links_of(process.pid) == {"lo", "eth1"} and sub.ns.links() == {"lo"}
+
+
+@pytest.mark.parametrize("mode", ["chunked", "podman", "refuse_old_api", "late_headers"])
+def test_engines_that_are_only_different(launch, directory, pause_process, mode):
+    """Among them one that speaks nothing older than API 1.44."""
+    with Stub(f"{directory}/docker.sock", mode) as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        stub.run(pause_process())
+        add(ub, "wait=10")
+        second = pause_process()
+        stub.end()
+        stub.run(second)
+        wait_state(ub, "attached", plugged=2, pid=second.pid, deadline=10)
+        if mode == "refuse_old_api":
+            assert " api=1.44 " in ub.ok("docker engine")[0]
+
+
+def test_over_tcp(launch, ns, pause_process):
+    with ns, Stub(None) as stub:
+        ub = launch(env={"DOCKER_HOST": f"tcp://127.0.0.1:{stub.port}"})
+        process = pause_process()
+        stub.run(process, tell=False)
+        add(ub, "wait=10")
+        assert "eth1" in links_of(process.pid)
+
+
+def test_flood(sub, stub, pause_process, tunnel, patience):
+    """10,000 events of containers that matter, again and again."""
+    process = pause_process()
+    stub.run(process)
+    add(sub, "wait=10")
+    add(sub, "", "two", "s")
+    with open(f"/proc/{sub.pid}/statm", encoding="ascii") as file:
+        before = int(file.read().split()[1])
+    line = stub.event("start", stub.ids[0]) + stub.event("start", stub.ids[1])
+    left, right = tunnel
+    other = sub.client()
+    for _ in range(FLOOD // 200):
+        stub.emit_raw(line * 100)
+        quick(other, 0.3 * patience)
+        left.send(b"unhurt")
+        right.expect(b"unhurt")
+    second = pause_process()
+    stub.run(second, 1)
+    wait_state(sub, "attached", "s", deadline=3 * patience)
+    one = attachment(sub, "t")
+    assert (one["plugged"], one["state"]) == (1, "attached"), "events of its own run change nothing"
+    with open(f"/proc/{sub.pid}/statm", encoding="ascii") as file:
+        grown = (int(file.read().split()[1]) - before) * os.sysconf("SC_PAGESIZE")
+    assert patience > 1 or grown < 4 << 20, f"{grown} bytes more"
+
+
+# Events that do not come
+
+
+def test_a_missed_start(sub, stub, pause_process, measure, patience):
+    add(sub)
+    for number in range(3):
+        process = pause_process()
+        begin = time.monotonic()
+        stub.run(process, tell=False)
+        wait_state(sub, "attached", plugged=number + 1)
+        took = time.monotonic() - begin
+        assert took < 2 * patience
+        stub.end(tell=False)
+        process.kill()
+        wait_state(sub, "waiting", deadline=1 * patience)
+    measure("a start that no event told of", took)
+
+
+def test_a_missed_restart(sub, stub, pause_process, patience):
+    """Neither the end nor the start is told, and the engine may say first that nothing changed."""
+    first, second = pause_process(), pause_process()
+    stub.run(first)
+    add(sub, "wait=10")
+    first.kill()
+    wait_state(sub, "waiting", deadline=1 * patience)
+    stub.run(second, tell=False)
+    wait_state(sub, "attached", pid=second.pid, deadline=2 * patience)
+
+
+def test_a_gap(sub, stub, pause_process, measure, patience):
+    """The stream breaks, and what happens before it is back is found out."""
+    first = pause_process()
+    stub.run(first)
+    add(sub, "wait=10")
+    for number in range(5):
+        stub.close_streams()
+        second = pause_process()
+        stub.end(tell=False)
+        first.kill()
+        begin = time.monotonic()
+        stub.run(second, tell=False)
+        wait_state(sub, "attached", pid=second.pid, plugged=number + 2)
+        took = time.monotonic() - begin
+        assert took < 2 * patience
+        first = second
+    measure("a restart in a gap of the event stream", took)
+
+
+def test_the_engine_goes_and_another_comes(launch, directory, pause_process, patience):
+    path = f"{directory}/docker.sock"
+    with Stub(path) as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{path}"})
+        stub.run(pause_process())
+        add(ub, "wait=10")
+    assert attachment(ub)["state"] == "attached"
+    os.unlink(path)
+    begin = time.monotonic()
+    second = pause_process()
+    with Stub(path, "refuse_old_api") as stub:
+        stub.runs = 7
+        stub.run(second, tell=False)
+        wait_state(ub, "attached", pid=second.pid, deadline=2 * patience)
+    assert time.monotonic() - begin < 3 * patience
+
+
+# Numbers of processes
+
+
+class Liar(Stub):
+    """Names one process, and when it is asked again, another one."""
+    answers = ()
+
+    def inspect(self, reference):
+        status, value = super().inspect(reference)
+        if status == 200 and self.answers:
+            pid, started_at = self.answers[0]
+            if len(self.answers) > 1:
+                self.answers = self.answers[1:]
+            value = json.loads(json.dumps(value))
+            value["State"].update(Status="running", Running=True, Pid=pid, StartedAt=started_at)
+        return status, value
+
+
+@pytest.mark.parametrize("backend", ["tap", "veth"])
+def test_a_number_that_is_used_again(launch, directory, pause_process, backend):
+    """What the engine says twice in the same way counts, and nothing else gets the interface."""
+    bystander, real = pause_process(), pause_process()
+    with Liar(f"{directory}/docker.sock") as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        stub.answers = [(bystander.pid, "A"), (real.pid, "B"), (bystander.pid, "B"),
+                        (bystander.pid, "C"), (real.pid, "D"), (real.pid, "D")]
+        add(ub, f"backend={backend}")
+        wait_state(ub, "attached", pid=real.pid)
+        assert links_of(bystander.pid) == {"lo"} and "eth1" in links_of(real.pid)
+
+
+def test_processes_that_are_none(launch, directory, pause_process):
+    """Dead ones, those that can not be, and our own."""
+    gone = pause_process()
+    gone.kill()
+    gone.wait()
+    with Liar(f"{directory}/docker.sock") as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        ub.ok("bridge create s")
+        for pid in (gone.pid, 4194303, ub.pid):
+            stub.answers = [(pid, "A")]
+            reply = ub.cmd("bridge add_nio_docker s one eth1 wait=1")
+            assert reply.code == 206, reply
+            assert ub.ns.links() == {"lo"}
+        assert "in the network namespace of ubridge" in reply.text
+
+
+def test_wrong_ids(launch, directory, pause_process):
+    """The answer to the second question is about another container."""
+    class Confused(Stub):
+        def inspect(self, reference):
+            status, value = super().inspect(reference)
+            if reference == self.ids[0]:
+                value = dict(value, Id=self.ids[1])
+            return status, value
+    process = pause_process()
+    with Confused(f"{directory}/docker.sock") as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        stub.run(process, tell=False)
+        ub.ok("bridge create t")
+        ub.fails(206, "bridge add_nio_docker t one eth1 wait=2")
+        assert links_of(process.pid) == {"lo"} and ub.ns.links() == {"lo"}
+
+
+def test_an_ambiguous_prefix(sub, stub):
+    stub.containers[1]["Id"] = stub.ids[0][:-1] + "1"
+    sub.ok("bridge create t")
+    assert "more than one container" in \
+        sub.fails(206, f"bridge add_nio_docker t {stub.ids[0][:12]} eth1")
+
+
+def test_the_interface_is_deleted_under_a_container_that_ends(sub, stub, pause_process):
+    """Twenty runs, each ended without warning while frames pass."""
+    add(sub, "ip=10.9.0.1/24")
+    sub.ok("bridge add_nio_docker t two eth1 backend=veth ip=10.9.0.2/24")
+    sub.ok("bridge start t")
+    for number in range(20):
+        pair = pause_process(), pause_process()
+        for index, process in enumerate(pair):
+            stub.run(process, index)
+        for bridge_line in (0, 1):
+            wait_until(lambda: attachments(sub)[bridge_line]["plugged"] == number + 1 and
+                       attachments(sub)[bridge_line]["state"] == "attached", what="both")
+        for index, process in enumerate(pair):
+            process.kill()
+            stub.end(index, tell=bool(number & 1))
+    wait_until(lambda: {line["state"] for line in attachments(sub)} == {"waiting"},
+               what="both to be gone")
+    sub.ok("bridge delete t")
+    wait_until(lambda: sub.ns.links() == {"lo"}, what="all interfaces to be gone")

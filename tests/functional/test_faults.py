@@ -1,0 +1,680 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong with a link concerns this link only, ends by itself, and is counted.
+
+Every test breaks one link while another of the same process carries numbered frames, of which
+none may be lost. When the cause is gone frames must pass again within a second. The table in
+docs/reliability.md says the same in words.
+"""
+import os
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+
+from lab import capture, frames
+from lab.counters import Witness, counters, recovers
+from lab.wait import wait_until
+
+BURST = 20
+
+
+@pytest.fixture(autouse=True)
+def witness(ub, peers):
+    left, right = peers.udp(), peers.udp()
+    left.to, right.to = peers.port(), peers.port()
+    ub.udp_bridge("witness", (left.to, left.port), (right.to, right.port))
+    thread = Witness(left, right)
+    yield thread
+    thread.check()
+    assert ub.alive()
+    # one line for a change of state, none for a frame
+    assert len(ub.stderr().splitlines()) < 10, ub.stderr()
+
+
+@pytest.fixture
+def link(ub, peers):
+    """link(COMMAND...): a running bridge "b" from a UDP peer to the NIO that COMMAND adds."""
+    def make(command):
+        near = peers.udp()
+        near.to = peers.port()
+        ub.ok("bridge create b")
+        ub.ok(f"bridge add_nio_udp b {near.to} 127.0.0.1 {near.port}")
+        ub.ok(f"bridge {command}")
+        ub.ok("bridge start b")
+        return near
+    return make
+
+
+@pytest.fixture
+def raw_link(ns, peers, link):
+    """A bridge to the interface "va", behind which is "vb"."""
+    ns.veth("va", "vb")
+    return link("add_nio_linux_raw b va"), peers.raw("vb")
+
+
+def burst(peer, size=60):
+    """Some frames, sent one by one so that each has a fate of its own."""
+    for number in range(BURST):
+        peer.send(frames.frame(b"lost %d" % number, size))
+
+
+def destination(ub):
+    return counters(ub, "b")["destination"]
+
+
+def dropped(ub, reason, count=BURST):
+    """Wait until so many frames were dropped for this reason; returns the NIO's counters."""
+    wait_until(lambda: destination(ub)[f"drop_{reason}"] >= count,
+               what=f"drop_{reason} ({destination(ub)})")
+    return destination(ub)
+
+
+# ---- UDP
+
+def test_udp_peer_closed_and_opened_again(ub, peers, link, patience):
+    far = peers.udp()
+    port = peers.port()
+    near = link(f"add_nio_udp b {port} 127.0.0.1 {far.port}")
+    recovers(near.send, far)
+    far.close()
+    burst(near)
+    wait_until(lambda: destination(ub)["errors"], what="the refusals")
+    seen = destination(ub)
+    assert seen["last_error"] == "Connection refused"
+    assert seen["last_error_age"] < 5
+    back = peers.udp(far.port, to=port)
+    recovers(near.send, back, patience)
+    recovers(back.send, near, patience)
+
+
+@pytest.fixture
+def routed(ns, namespaces, peers, link):
+    """A bridge to a UDP peer in another namespace: (near, far, that namespace)."""
+    other = namespaces()
+    ns.veth("ra", "rb", other)
+    ns.ip("addr add 10.1.0.1/24 dev ra")
+    other.ip("addr add 10.1.0.2/24 dev rb")
+    far = peers.udp(address="10.1.0.2", where=other)
+    near = link(f"add_nio_udp b {peers.port()} 10.1.0.2 {far.port}")
+    recovers(near.send, far)
+    return near, far, other
+
+
+@pytest.mark.parametrize("cause, cure, error", [
+    ("addr del 10.1.0.1/24 dev ra", "addr add 10.1.0.1/24 dev ra", "Network is unreachable"),
+    ("link set ra down", "link set ra up", "Network is unreachable"),
+    ("route add prohibit 10.1.0.2", "route del prohibit 10.1.0.2", "Permission denied"),
+    ("route add unreachable 10.1.0.2", "route del unreachable 10.1.0.2", "No route to host"),
+    ("route add blackhole 10.1.0.2", "route del blackhole 10.1.0.2", "Invalid argument"),
+], ids=["address", "down", "prohibit", "unreachable", "blackhole"])
+def test_udp_route_removed(ub, ns, routed, patience, cause, cure, error):
+    near, far, _ = routed
+    ns.ip(cause)
+    burst(near)
+    wait_until(lambda: destination(ub)["last_error"], what="an error")
+    seen = destination(ub)
+    assert seen["last_error"] == error
+    assert seen["drop_refused"] + seen["drop_down"] + seen["errors"] >= BURST, seen
+    ns.ip(cure)
+    recovers(near.send, far, patience)
+
+
+def test_udp_peer_host_vanishes(ub, ns, routed, patience):
+    """Nobody answers for its address any more, and the kernel reports that after a while."""
+    near, far, other = routed
+    other.ip("link set rb down")
+    burst(near)
+    other.ip("link set rb up")
+    ns.ip("neigh flush dev ra")
+    recovers(near.send, far, patience)
+    assert ub.stats("b")["source"][0] >= BURST
+
+
+@pytest.mark.parametrize("chain, target", [("OUTPUT", "DROP"), ("OUTPUT", "REJECT"),
+                                           ("INPUT", "DROP"), ("INPUT", "REJECT")])
+def test_udp_packet_filter_of_the_host(ub, ns, peers, link, patience, chain, target):
+    if not shutil.which("iptables"):
+        pytest.skip("no iptables")
+    far = peers.udp()
+    near = link(f"add_nio_udp b {peers.port()} 127.0.0.1 {far.port}")
+    recovers(near.send, far)
+    rule = f"{chain} -p udp --dport {far.port} -j {target}"
+    try:
+        ns.run("iptables", "-A", *rule.split())
+    except AssertionError as error:
+        pytest.skip(f"iptables does not work here: {error}")
+    burst(near)
+    if chain == "OUTPUT":
+        seen = dropped(ub, "refused")
+        assert seen["last_error"] in {"Operation not permitted", "Connection refused"}
+    elif target == "REJECT":
+        wait_until(lambda: destination(ub)["errors"], what="the refusals")
+        assert destination(ub)["last_error"] == "Connection refused"
+    far.expect_nothing(0.1)
+    ns.run("iptables", "-D", *rule.split())
+    recovers(near.send, far, patience)
+
+
+def test_udp_path_mtu_shrinks_and_grows(ub, ns, routed, patience):
+    """Trains of datagrams that do not fit any more are sent in other ways, and arrive."""
+    near, far, other = routed
+    packets = [frames.frame(b"%d" % number, 1400) for number in range(200)]
+    for mtu in (1500, 700, 1500):
+        ns.ip(f"link set ra mtu {mtu}")
+        other.ip(f"link set rb mtu {mtu}")
+        for packet in packets:
+            near.send(packet)
+        assert far.receive_all() == packets, mtu
+    assert sum(value for key, value in destination(ub).items() if key.startswith("drop_")) == 0
+    recovers(near.send, far, patience)
+
+
+def test_datagrams_that_are_no_frames(ub, peers, link):
+    """Empty ones are counted where they came in, runts where they were to leave."""
+    ub.ok("bridge create t")
+    far = peers.udp()
+    port = peers.port()
+    near = link(f"add_nio_udp b {port} 127.0.0.1 {far.port}")
+    for _ in range(BURST):
+        near.send(b"")
+    near.send(b"x")
+    far.expect(b"x")
+    seen = counters(ub, "b")
+    assert seen["source"]["drop_runt"] == BURST
+    assert seen["source"]["in_frames"] == 1
+    far.send(frames.frame(), port)
+    near.expect(frames.frame())
+
+
+def test_datagrams_of_the_greatest_size(ub, peers, link, directory, patience):
+    """65507 bytes fit into UDP. What is longer is dropped, and what is behind it is not."""
+    far = peers.unix(f"{directory}/far")
+    near = link(f"add_nio_unix b {directory}/near {directory}/far")
+    for size in (65507, 9000, 60):
+        packet = frames.frame(size=size)
+        near.send(packet)
+        far.expect(packet)
+        far.send(packet, f"{directory}/near")
+        near.expect(packet)
+    for _ in range(BURST):
+        far.send(frames.frame(size=65535), f"{directory}/near")
+    wait_until(lambda: counters(ub, "b")["source"]["drop_too_long"] == BURST, what="the drops")
+    assert counters(ub, "b")["source"]["last_error"] == "Message too long"
+    recovers(lambda packet: far.send(packet, f"{directory}/near"), near, patience)
+
+
+# ---- interfaces
+
+def test_interface_down_and_up(ub, ns, raw_link, patience):
+    near, far = raw_link
+    ns.ip("link set va down")
+    burst(near)
+    seen = dropped(ub, "down")
+    assert (seen["state"], seen["last_error"]) == ("down", "Network is down")
+    ns.ip("link set va up")
+    recovers(near.send, far, patience)
+    recovers(far.send, near, patience)
+    assert destination(ub)["state"] == "up"
+
+
+def test_the_other_end_of_an_interface_down_and_up(ub, ns, raw_link, patience):
+    near, far = raw_link
+    ns.ip("link set vb down")
+    burst(near)
+    wait_until(lambda: ub.stats("b")["source"][0] == BURST, what="the frames to be taken")
+    ns.ip("link set vb up")
+    recovers(near.send, far, patience)
+    seen = destination(ub)
+    drops = sum(value for key, value in seen.items() if key.startswith("drop_"))
+    assert drops + seen["errors"] + seen["out_frames"] >= BURST
+
+
+def test_interface_deleted_and_made_again(ub, ns, peers, raw_link, patience):
+    near, far = raw_link
+    recovers(near.send, far)
+    ns.ip("link del va")
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    burst(near)
+    seen = dropped(ub, "down")
+    assert seen["last_error"]
+    ns.veth("va", "vb")
+    far = peers.raw("vb")
+    recovers(near.send, far, patience)
+    recovers(far.send, near, patience)
+    assert destination(ub)["state"] == "up"
+
+
+def test_interface_renamed(ub, ns, raw_link, patience):
+    """It is the same interface, so nothing is lost; the old name is not taken for it."""
+    near, far = raw_link
+    ns.ip("link set va name vc")
+    packet = frames.frame()
+    near.send(packet)
+    far.expect(packet)
+    recovers(far.send, near, patience)
+    assert destination(ub)["errors"] == 0
+
+
+def test_interface_moved_away_and_another_takes_its_name(ub, ns, namespaces, peers, raw_link,
+                                                         patience):
+    near, _ = raw_link
+    other = namespaces()
+    with ns:
+        subprocess.run(["ip", "link", "set", "va", "netns", other.path], check=True,
+                       pass_fds=[other.fd])
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    burst(near)
+    dropped(ub, "down")
+    ns.veth("va", "vd")
+    recovers(near.send, peers.raw("vd"), patience)
+
+
+@pytest.mark.parametrize("command", ["add_nio_linux_raw b va", "add_nio_ethernet b va"])
+def test_mtu_changed_under_frames(ub, ns, peers, link, patience, command):
+    ns.veth("va", "vb")
+    near, far = link(command), peers.raw("vb")
+    ns.ip("link set va mtu 1000")
+    burst(near, 1500)
+    seen = dropped(ub, "too_long")
+    assert seen["last_error"] == "Message too long"
+    short = frames.frame(b"short", 1000)
+    near.send(short)
+    far.expect(short)
+    ns.ip("link set va mtu 1500")
+    recovers(lambda _: near.send(frames.frame(_[14:40], 1500)), _Prefix(far, 1500), patience)
+
+
+class _Prefix:
+    """A peer whose packets are cut back to what recovers() compares."""
+
+    def __init__(self, peer, size):
+        self.peer, self.size = peer, size
+
+    def receive(self, within):
+        packet = self.peer.receive(within)
+        return packet[:60] if len(packet) == self.size else packet
+
+
+def test_jumbo_frames_to_an_ordinary_interface(ub, raw_link, patience):
+    near, far = raw_link
+    burst(near, 9014)
+    assert dropped(ub, "too_long")["last_error"] == "Message too long"
+    recovers(near.send, far, patience)
+
+
+@pytest.mark.parametrize("kind", ["linux_raw", "tap"])
+def test_runts(ub, ns, peers, link, patience, kind):
+    if kind == "tap":
+        near = link("add_nio_tap b va")
+        ns.quiet("va")
+        ns.ip("link set va up")
+        far = peers.raw("va")
+    else:
+        ns.veth("va", "vb")
+        near, far = link("add_nio_linux_raw b va"), peers.raw("vb")
+    for size in (1, 5, 13):
+        near.send(b"x" * size)
+    assert dropped(ub, "runt", 3)["out_frames"] == 0
+    recovers(near.send, far, patience)
+
+
+def test_interface_without_room(ub, ns, raw_link, patience):
+    """A queue of the interface that is full: ENOBUFS."""
+    near, far = raw_link
+    try:
+        ns.run(*"tc qdisc add dev va root tbf rate 8kbit burst 2000 limit 3000".split())
+    except AssertionError as error:
+        pytest.skip(f"no tbf: {error}")
+    for _ in range(5):
+        burst(near, 1000)
+    seen = dropped(ub, "no_buffer", 1)
+    assert seen["last_error"] == "No buffer space available"
+    ns.run(*"tc qdisc del dev va root".split())
+    recovers(near.send, far, patience)
+
+
+# ---- TAP
+
+@pytest.fixture
+def tap_link(ns, peers, link):
+    near = link("add_nio_tap b tapf")
+    ns.quiet("tapf")
+    ns.ip("link set tapf up")
+    return near, peers.raw("tapf")
+
+
+def test_tap_down_and_up(ub, ns, tap_link, patience):
+    near, far = tap_link
+    ns.ip("link set tapf down")
+    burst(near)
+    seen = dropped(ub, "down")
+    assert (seen["state"], seen["last_error"]) == ("down", "Input/output error")
+    ns.ip("link set tapf up")
+    recovers(near.send, far, patience)
+    recovers(far.send, near, patience)
+    assert destination(ub)["state"] == "up"
+
+
+def test_tap_renamed(ub, ns, peers, tap_link, patience):
+    near, far = tap_link
+    ns.ip("link set tapf down")
+    ns.ip("link set tapf name tapg")
+    ns.ip("link set tapg up")
+    recovers(near.send, far, patience)
+    assert far is not peers and destination(ub)["state"] == "up"
+
+
+def test_tap_of_our_own_deleted(ub, ns, tap_link):
+    """It does not come back: under its name it would be somebody else's."""
+    near, _ = tap_link
+    ns.ip("link del tapf")
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    burst(near)
+    dropped(ub, "down")
+    ub.ok("bridge delete b")
+
+
+def test_tap_of_others_deleted_and_made_again(ub, ns, peers, link, patience):
+    ns.ip("tuntap add tapf mode tap")
+    near = link("add_nio_tap b tapf")
+    ns.ip("link set tapf up")
+    ns.ip("link del tapf")
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    burst(near)
+    dropped(ub, "down")
+    ns.ip("tuntap add tapf mode tap")
+    ns.quiet("tapf")
+    ns.ip("link set tapf up")
+    recovers(near.send, peers.raw("tapf"), patience)
+
+
+def test_namespace_destroyed_under_a_tap(ub, ns, link, pause_process, patience):
+    process = pause_process()
+    near = link("add_nio_tap b tapf")
+    ub.ok(f"docker move_to_ns tapf {process.pid} eth0")
+    subprocess.run(["nsenter", "-t", str(process.pid), "-n", "ip", "link", "set", "eth0", "up"],
+                   check=True)
+    process.kill()
+    process.wait()
+    wait_until(lambda: destination(ub)["state"] == "down", 10 * patience,
+               what="the loss to be noticed")
+    burst(near)
+    dropped(ub, "down")
+    assert "tapf" not in ns.links()
+
+
+def test_tap_frames_longer_than_any(ub, ns, tap_link, patience):
+    near, far = tap_link
+    for _ in range(BURST):
+        near.send(frames.frame(size=65507))
+    wait_until(lambda: ub.stats("b")["source"][0] == BURST, what="the frames to be taken")
+    far.receive_all(0.1)
+    recovers(near.send, far, patience)
+
+
+# ---- UNIX sockets
+
+def test_unix_peer_missing_and_replaced(ub, peers, link, directory, patience):
+    near = link(f"add_nio_unix b {directory}/near {directory}/far")
+    burst(near)
+    assert dropped(ub, "refused")["last_error"] == "No such file or directory"
+    first = peers.unix(f"{directory}/far")
+    recovers(near.send, first, patience)
+    os.unlink(f"{directory}/far")
+    second = peers.unix(f"{directory}/far")
+    recovers(near.send, second, patience)
+    second.sock.close()
+    burst(near)
+    assert dropped(ub, "refused", 2 * BURST)["last_error"] == "Connection refused"
+
+
+@pytest.mark.parametrize("content", ["directory", "file"])
+def test_something_else_at_the_path_of_a_unix_peer(ub, peers, link, directory, patience, content):
+    path = f"{directory}/far"
+    if content == "directory":
+        os.mkdir(path)
+    else:
+        open(path, "wb").close()
+    near = link(f"add_nio_unix b {directory}/near {path}")
+    burst(near)
+    wait_until(lambda: destination(ub)["drop_refused"] + destination(ub)["errors"] == BURST,
+               what="the drops")
+    if content == "directory":
+        os.rmdir(path)
+    else:
+        os.unlink(path)
+    recovers(near.send, peers.unix(path), patience)
+
+
+def test_unix_empty_datagrams(ub, peers, link, directory):
+    far = peers.unix(f"{directory}/far")
+    near = link(f"add_nio_unix b {directory}/near {directory}/far")
+    for _ in range(BURST):
+        far.send(b"", f"{directory}/near")
+    far.send(frames.frame(), f"{directory}/near")
+    near.expect(frames.frame())
+    assert destination(ub)["drop_runt"] == BURST
+    assert destination(ub)["in_frames"] == 1
+
+
+READER = """
+import os, socket, sys
+reader = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+reader.bind(sys.argv[1])
+os.write(1, b"r")
+while True:
+    os.write(1, reader.recv(65536)[:4])
+"""
+
+
+def test_unix_reader_stopped_and_continued(ub, link, directory):
+    """What its queue has no room for waits; when it goes on everything arrives, in order."""
+    near = link(f"add_nio_unix b {directory}/near {directory}/far")
+    with subprocess.Popen([sys.executable, "-c", READER, f"{directory}/far"],
+                          stdout=subprocess.PIPE) as reader:
+        try:
+            assert reader.stdout.read(1) == b"r"
+            os.kill(reader.pid, signal.SIGSTOP)
+            packets = [b"%04d" % number for number in range(300)]
+            for packet in packets:
+                near.send(packet)
+            wait_until(lambda: destination(ub)["out_frames"] > 0, what="the first frames")
+            os.kill(reader.pid, signal.SIGCONT)
+            assert reader.stdout.read(4 * len(packets)) == b"".join(packets)
+        finally:
+            reader.kill()
+    assert destination(ub)["out_frames"] == 300
+
+
+def test_unix_reader_killed_while_frames_wait_for_it(ub, link, peers, directory, patience):
+    near = link(f"add_nio_unix b {directory}/near {directory}/far")
+    with subprocess.Popen([sys.executable, "-c", READER, f"{directory}/far"],
+                          stdout=subprocess.PIPE) as reader:
+        assert reader.stdout.read(1) == b"r"
+        os.kill(reader.pid, signal.SIGSTOP)
+        for number in range(300):
+            near.send(b"%04d" % number)
+        wait_until(lambda: destination(ub)["out_frames"] > 0, what="the first frames")
+        reader.kill()
+    dropped(ub, "refused", 1)
+    os.unlink(f"{directory}/far")
+    recovers(near.send, peers.unix(f"{directory}/far"), patience)
+
+
+# ---- IOL
+
+@pytest.fixture
+def iol(ub, peers):
+    """A running IOL bridge: (its name, UDP peer, path of the instance's socket)."""
+    number = 200 + os.getpid() % 90
+    far = peers.udp()
+    far.to = peers.port()
+    ub.ok(f"iol_bridge create i {number + 512}")
+    ub.ok(f"iol_bridge add_nio_udp i {number} 0 1 {far.to} 127.0.0.1 {far.port}")
+    ub.ok("iol_bridge start i")
+    return number, far, f"/tmp/netio{os.getuid()}/{number}"
+
+
+def test_iol_instance_missing_then_there_then_gone(ub, peers, iol, patience):
+    number, far, path = iol
+    burst(far)
+    wait_until(lambda: counters(ub, "i", "iol_bridge")["port 0/1 source"]["drop_refused"] == BURST,
+               what="the drops")
+    instance = peers.unix(path)
+    cut = _Cut(instance)
+    recovers(far.send, cut, patience)
+    recovers(lambda packet: instance.send(
+        struct.pack("!HHBBBB", number + 512, number, 0x10, 0x10, 1, 0) + packet,
+        f"{os.path.dirname(path)}/{number + 512}"), far, patience)
+    instance.close()
+    burst(far)
+    wait_until(lambda: counters(ub, "i", "iol_bridge")["port 0/1 source"]["drop_refused"] >=
+               2 * BURST, what="the drops")
+    recovers(far.send, _Cut(peers.unix(path)), patience)
+
+
+class _Cut:
+    """An IOL instance that reads the frames behind the headers."""
+
+    def __init__(self, peer):
+        self.peer = peer
+
+    def receive(self, within):
+        return self.peer.receive(within)[8:]
+
+
+def test_iol_frames_too_long(ub, peers, iol, patience):
+    _, far, path = iol
+    instance = _Cut(peers.unix(path))
+    burst(far, 4097)
+    wait_until(lambda: counters(ub, "i", "iol_bridge")["port 0/1 source"]["drop_too_long"] == BURST,
+               what="the drops")
+    assert counters(ub, "i", "iol_bridge")["port 0/1 source"]["last_error"] == "Frame too long"
+    recovers(far.send, instance, patience)
+
+
+# ---- filters, captures, clock
+
+def test_filters_say_what_they_did(ub, tunnel):
+    left, right = tunnel
+    ub.ok("bridge add_packet_filter t nth frequency_drop 2")
+    ub.ok("bridge add_packet_filter t slow delay 5")
+    ub.ok("bridge add_packet_filter t bad corrupt 100")
+    for _ in range(10):
+        left.send(frames.frame())
+        left.receive_all(0.001)
+    assert len(right.receive_all()) == 5
+    seen = counters(ub, "t")
+    assert seen["filter nth"] == {"type": "frequency_drop", "seen": 10, "dropped": 5,
+                                  "delayed": 0, "changed": 0}
+    assert seen["filter slow"] == {"type": "delay", "seen": 5, "dropped": 0, "delayed": 5,
+                                   "changed": 0}
+    assert seen["filter bad"] == {"type": "corrupt", "seen": 5, "dropped": 0, "delayed": 0,
+                                  "changed": 5}
+    assert seen["destination"]["drop_filter"] == 5
+    assert (seen["destination"]["last_error"], seen["destination"]["last_error_age"]) == ("", "-")
+
+
+def test_frames_lost_with_a_delay_are_counted(ub, tunnel):
+    left, _ = tunnel
+    ub.ok("bridge add_packet_filter t slow delay 60000")
+    for _ in range(BURST):
+        left.send(frames.frame())
+    wait_until(lambda: ub.stats("t")["source"][0] == BURST, what="the frames")
+    ub.ok("bridge stop t")
+    assert counters(ub, "t")["destination"]["drop_queue"] == BURST
+
+
+@pytest.fixture
+def small_disk(directory):
+    place = os.path.join(directory, "disk")
+    os.mkdir(place)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_disk_full_under_a_capture(ub, tunnel, small_disk):
+    left, right = tunnel
+    ub.ok(f"bridge start_capture t {small_disk}/full.pcap")
+    for number in range(100):
+        packet = frames.frame(b"%d" % number, 1500)
+        left.send(packet)
+        right.expect(packet)
+    ub.fails(209, "bridge stop_capture t", "no packet capture active on bridge 't'")
+    assert len(capture.packets(f"{small_disk}/full.pcap")) > 10
+    os.unlink(f"{small_disk}/full.pcap")
+    ub.ok(f"bridge start_capture t {small_disk}/again.pcap")
+    left.send(frames.frame())
+    right.expect(frames.frame())
+    assert capture.packets(f"{small_disk}/again.pcap") == [frames.frame()]
+
+
+def test_file_removed_under_a_capture(ub, tunnel, directory):
+    left, right = tunnel
+    path = f"{directory}/gone.pcap"
+    ub.ok(f"bridge start_capture t {path}")
+    os.unlink(path)
+    for _ in range(BURST):
+        left.send(frames.frame())
+        right.expect(frames.frame())
+    ub.ok("bridge stop_capture t")
+    ub.ok(f"bridge start_capture t {path}")
+    left.send(frames.frame())
+    right.expect(frames.frame())
+    assert capture.packets(path) == [frames.frame()]
+
+
+CLOCK = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+/* The wall clock is off by as many seconds as the file has bytes. */
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
+	int result = real(clock, now);
+	int fd = clock == CLOCK_REALTIME ? open(getenv("CLOCK_OFFSET"), O_RDONLY | O_CLOEXEC) : -1;
+
+	if (fd >= 0) {
+		now->tv_sec += lseek(fd, 0, SEEK_END);
+		close(fd);
+	}
+	return result;
+}
+"""
+
+
+def test_clock_stepped(launch, peers, directory, patience):
+    """Time-outs and delays do not look at the wall clock; captures do, and only they."""
+    if patience > 1:
+        pytest.skip("sanitizers do not like other preloaded libraries")
+    with open(f"{directory}/clock.c", "w", encoding="ascii") as file:
+        file.write(CLOCK)
+    subprocess.run(["gcc", "-shared", "-fPIC", "-o", f"{directory}/clock.so",
+                    f"{directory}/clock.c", "-ldl"], check=True)
+    offset = f"{directory}/offset"
+    open(offset, "wb").close()
+    ub = launch(env={"LD_PRELOAD": f"{directory}/clock.so", "CLOCK_OFFSET": offset})
+    left, right = peers.udp(), peers.udp()
+    left.to, right.to = peers.port(), peers.port()
+    ub.udp_bridge("c", (left.to, left.port), (right.to, right.port))
+    ub.ok("bridge add_packet_filter c slow delay 100")
+    ub.ok(f"bridge start_capture c {directory}/c.pcap")
+    for step in (0, 86400 * 400, 0):
+        begin = time.monotonic()
+        left.send(frames.frame())
+        os.truncate(offset, step)
+        right.expect(frames.frame())
+        assert 0.09 < time.monotonic() - begin < 0.5
+    first, second, third = capture.times(f"{directory}/c.pcap")
+    assert second - first > 86400 * 399 * 1000000
+    assert abs(third - first) < 10 * 1000000
