@@ -5,11 +5,12 @@
 # below one directory (keep its path short, it holds sockets), and it sets up no network.
 # Sourced by contrib/demo; the functional tests use engine_exec.
 
-# engine_exec DIR - become the engine.
+# engine_exec DIR [OPTION]... - become the engine.
 engine_exec() {
 	mkdir -p "$1"
 	exec dockerd --data-root "$1/data" --exec-root "$1/exec" --pidfile "$1/pid" \
-		--host "unix://$1/docker.sock" --bridge=none --iptables=false --ip6tables=false
+		--host "unix://$1/docker.sock" --bridge=none --iptables=false --ip6tables=false \
+		"${@:2}"
 }
 
 engine_answers() {
