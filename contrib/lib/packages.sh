@@ -19,8 +19,9 @@ packages_for() {
 	test)
 		packages_for demo
 		# llvm makes the stacks in the reports of clang's sanitizers readable.
-		printf '%s\n' clang ethtool libclang-rt-dev llvm man-db procps python3 python3-psutil \
-			python3-pyroute2 python3-pytest python3-scapy shellcheck
+		printf '%s\n' clang ethtool iptables libclang-rt-dev llvm man-db mandoc podman procps \
+			python3 python3-psutil python3-pyroute2 python3-pytest \
+			python3-pytest-xdist python3-scapy runc shellcheck
 		;;
 	esac
 }

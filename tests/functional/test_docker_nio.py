@@ -356,7 +356,8 @@ def test_docker_engine(dub, engine):
 def test_lists_of_commands(dub):
     """Ours are in lists of their own: clients know those of the classic program."""
     assert dub.ok("hypervisor cmd_list bridge+") == [
-        "add_nio_docker (min/max args: 3/32)", "delete_nio_docker (min/max args: 3/3)"]
+        "get_counters (min/max args: 1/1)", "add_nio_docker (min/max args: 3/32)",
+        "delete_nio_docker (min/max args: 3/3)"]
     assert dub.ok("hypervisor cmd_list docker+") == [
         "list (min/max args: 0/0)", "wait (min/max args: 1/2)", "pid (min/max args: 1/1)",
         "engine (min/max args: 0/0)"]
