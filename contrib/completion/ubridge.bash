@@ -23,7 +23,7 @@ _ubridge() {
 	*)
 		mapfile -t COMPREPLY < <(compgen -W "-h -f -H -e -d -v --help --file
 			--hypervisor --devices --debug --version --workers --seed --delay-frames
-			--no-offload" -- "$word")
+			--no-offload --no-replug" -- "$word")
 		;;
 	esac
 } && complete -F _ubridge ubridge
