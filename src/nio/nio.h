@@ -70,6 +70,7 @@ struct nio {
 	int fd;				/* what the worker waits on; -1: nothing */
 	char *desc;			/* as `bridge show` tells it */
 	bool takes_gso;			/* send() understands super-frames */
+	bool untagged_gso;		/* but not those with VLAN tags */
 	bool patient;			/* its peer's queue is short: wait where it is full */
 	bool gone;			/* the device is away, see revive() and swap() */
 	uint64_t serial;		/* given with its place in a bridge, and never again */

@@ -96,7 +96,7 @@ static int read_frame(struct nio_tap *tap, int fd, struct batch *batch)
 	return 0;
 }
 
-/* Reads until nothing is left or the turn is over. */
+/* Reads until nothing is left, which is -EAGAIN, or the turn is over. */
 static int read_frames(struct nio_tap *tap, int fd, struct batch *batch)
 {
 	uint32_t bytes = 0;
@@ -108,7 +108,7 @@ static int read_frames(struct nio_tap *tap, int fd, struct batch *batch)
 			break;
 		bytes += batch->frame[batch->count - 1].len;
 	}
-	return error == -EAGAIN ? 0 : error;
+	return error;
 }
 
 /* Asks for as much offload as this kernel gives. */
@@ -252,9 +252,10 @@ static int tap_recv(struct nio *nio, struct batch *batch)
 	struct nio_tap *tap = to_tap(nio);
 	int error = read_frames(tap, nio->fd, batch);
 
-	if (!error && tap->upgradable && batch->count)
+	/* what is still queued at the old file would be lost */
+	if (error == -EAGAIN && tap->upgradable && batch->count)
 		upgrade(tap);
-	return error;
+	return error == -EAGAIN ? 0 : error;
 }
 
 static int write_out(const struct nio_tap *tap, struct coalesced *out)

@@ -26,7 +26,8 @@ unsigned vnet_gather(const struct batch *batch, unsigned index,
 {
 	const struct frame *frame = &batch->frame[index];
 
-	if (support->tcp && offload_is_wire(frame)) {
+	if (support->tcp && offload_is_wire(frame) &&
+	    !(support->untagged && headers_is_tagged(frame->data, frame->len))) {
 		coalesce_run(frame, run_of_wire_frames(batch, index), support->udp, out);
 		return out->frames;
 	}

@@ -13,6 +13,7 @@ struct vnet_support {
 	bool header;		/* a virtio header stands before each frame */
 	bool tcp;		/* super-frames of TCP */
 	bool udp;		/* super-frames of UDP */
+	bool untagged;		/* super-frames only without VLAN tags */
 };
 
 unsigned vnet_gather(const struct batch *batch, unsigned index,

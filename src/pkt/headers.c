@@ -25,6 +25,18 @@
 #define IPV6_LENGTH offsetof(struct ip6_hdr, ip6_plen)
 #define UDP_LENGTH offsetof(struct udphdr, uh_ulen)
 
+static bool is_tag(uint16_t type)
+{
+	return type == ETHERTYPE_VLAN || type == TPID_8021AD;
+}
+
+/* headers_is_tagged() - whether a frame has a VLAN tag */
+bool headers_is_tagged(const uint8_t *data, uint32_t len)
+{
+	return len >= ETHER_HDR_LEN &&
+	       is_tag(load16(data + offsetof(struct ether_header, ether_type)));
+}
+
 /* Return: the EtherType behind all tags, 0 if the frame ends before it. */
 static uint16_t parse_ethernet(const uint8_t *data, uint32_t len, struct headers *headers)
 {
@@ -33,7 +45,7 @@ static uint16_t parse_ethernet(const uint8_t *data, uint32_t len, struct headers
 	for (unsigned tags = 0; at + 2 <= len; tags++, at += TAG_LEN) {
 		uint16_t type = load16(data + at);
 
-		if (tags == TAGS_MAX || (type != ETHERTYPE_VLAN && type != TPID_8021AD)) {
+		if (tags == TAGS_MAX || !is_tag(type)) {
 			headers->l3 = (uint16_t)(at + 2);
 			return type;
 		}

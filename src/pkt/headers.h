@@ -19,6 +19,7 @@ struct headers {
 	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP, unless said otherwise */
 };
 
+bool headers_is_tagged(const uint8_t *data, uint32_t len);
 bool headers_parse(const uint8_t *data, uint32_t len, struct headers *headers);
 bool headers_parse_network(const uint8_t *data, uint32_t len, struct headers *headers);
 bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct headers *headers);

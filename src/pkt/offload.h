@@ -34,6 +34,13 @@ static inline bool offload_is_sctp(const struct frame *frame)
 	return frame->vnet.flags & VIRTIO_NET_HDR_F_NEEDS_CSUM && frame->vnet.csum_offset == 8;
 }
 
+/* offload_is_tagged_super() - whether a frame is a super-frame with a VLAN tag */
+static inline bool offload_is_tagged_super(const struct frame *frame)
+{
+	return frame->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE &&
+	       headers_is_tagged(frame->data, frame->len);
+}
+
 /* A super-frame on its way to being wire frames. */
 struct offload_split {
 	struct frame *super;

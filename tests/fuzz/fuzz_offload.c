@@ -94,6 +94,20 @@ static void split_and_coalesce(struct frame *super)
 	free(segments);
 }
 
+/* The frame without its virtio header, which is taken for the MTU. */
+static void infer(const struct frame *frame)
+{
+	struct frame copy = { .data = allocate(frame->len), .len = frame->len };
+	struct offload_split split;
+
+	memcpy(copy.data, frame->data, frame->len);
+	offload_infer(&copy, frame->vnet.gso_size, frame->vnet.flags & 1);
+	if (offload_split_start(&split, &copy))
+		split_and_coalesce(&copy);
+	offload_complete(&copy);
+	free(copy.data);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct frame frame = { .drop = FRAME_KEEP }, twice[2];
@@ -110,6 +124,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&twice[0].vnet, 0, sizeof(twice[0].vnet));
 	twice[1].vnet = twice[0].vnet;
 	coalesce_all(twice, 2);
+	infer(&frame);
+	offload_may_pass(&frame);
 	if (offload_split_start(&split, &frame))
 		split_and_coalesce(&frame);
 	offload_complete(&frame);

@@ -175,6 +175,19 @@ static void zero_checksum(void **state)
 	}
 }
 
+static void tags_are_seen_in_whole_headers_only(void **state)
+{
+	const struct packet packet = { 1, 1, ACK, (const uint8_t *)"x", 1 };
+	uint8_t frame[256];
+
+	(void)state;
+	for (unsigned i = 0; i < shape_count; i++) {
+		build(frame, &shapes[i], &packet);
+		assert_int_equal(headers_is_tagged(frame, 14), shapes[i].tags > 0);
+		assert_false(headers_is_tagged(frame, 13));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -184,6 +197,7 @@ int main(void)
 		cmocka_unit_test(chains_are_bounded),
 		cmocka_unit_test(lengths_and_checksums),
 		cmocka_unit_test(zero_checksum),
+		cmocka_unit_test(tags_are_seen_in_whole_headers_only),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
