@@ -146,6 +146,16 @@ static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop re
 	}
 }
 
+/* Why the device is gone was noted when that was found out. */
+static void drop_gone(const struct nio *sink, struct batch *batch)
+{
+	const struct nio_counters *counters = &sink->counters;
+
+	drop_all(batch, DROP_DOWN);
+	if (counters->last_drop == FRAME_KEEP || counters->last_drop == DROP_DOWN)
+		errno = counters->last_error;
+}
+
 static void transmit(struct pump *pump, struct batch *batch)
 {
 	struct nio *sink = sink_nio(pump);
@@ -153,7 +163,7 @@ static void transmit(struct pump *pump, struct batch *batch)
 
 	errno = 0;
 	if (sink->gone)
-		drop_all(batch, DROP_DOWN);
+		drop_gone(sink, batch);
 	else
 		sink->ops->send(sink, batch);
 	error = errno;
@@ -269,10 +279,13 @@ static bool all_wire(const struct batch *batch)
 	return true;
 }
 
-static bool all_may_pass(const struct batch *batch)
+static bool all_may_pass(const struct nio *sink, const struct batch *batch)
 {
 	for (unsigned i = 0; i < batch->count; i++) {
-		if (!offload_may_pass(&batch->frame[i]))
+		const struct frame *frame = &batch->frame[i];
+
+		if (!offload_may_pass(frame) ||
+		    (sink->untagged_gso && offload_is_tagged_super(frame)))
 			return false;
 	}
 	return true;
@@ -284,7 +297,7 @@ void pump_forward(struct pump *pump, struct batch *batch)
 	count_in(source_nio(pump), batch);
 	if (all_wire(batch))
 		forward_wire(pump, batch);
-	else if (needs_wire_frames(pump) || !all_may_pass(batch))
+	else if (needs_wire_frames(pump) || !all_may_pass(sink_nio(pump), batch))
 		forward_as_wire(pump, batch);
 	else
 		send_batch(pump, batch);
@@ -347,7 +360,7 @@ static void device_gone(struct pump *pump)
 {
 	struct nio *nio = source_nio(pump);
 
-	log_error("%s %s is gone, its link waits for it", nio->ops->kind, nio->desc);
+	log_error("%s %s is down or gone, its link waits for it", nio->ops->kind, nio->desc);
 	nio->gone = true;
 	stop_watching(pump);
 	revive_later(pump);

@@ -13,9 +13,10 @@
  * The kernel strips VLAN tags and tells them beside the frame: they are put
  * back before anybody sees it.
  *
- * An interface that goes down reports ENETDOWN once and works again when it is
- * up. One that is deleted leaves the socket bound to nothing: revive() binds it
- * to the interface that has the name then.
+ * An interface that goes down reports ENETDOWN once. The socket works again when it
+ * is up, but if it is deleted before that, nothing more is reported, and the socket
+ * is bound to nothing. So the NIO is gone from the first error on, until revive()
+ * finds the interface up, or binds the socket to another one that has its name.
  */
 #include <config.h>
 
@@ -27,10 +28,12 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
@@ -99,15 +102,15 @@ static uint32_t mtu_now(const struct nio_packet *self)
 	return (uint32_t)request.ifr_mtu;
 }
 
-/* An error of the socket: is the interface only down, or is it no more? */
-static int check_interface(struct nio_packet *self)
+/* 0: the interface is there and up; else what it lacks. Its name may have changed. */
+static int check_interface(const struct nio_packet *self)
 {
-	char name[IF_NAMESIZE];
+	struct ifreq request = { 0 };
 
-	if (self->index && if_indextoname(self->index, name))
-		return 0;
-	self->index = 0;
-	return -ENODEV;
+	if (!if_indextoname(self->index, request.ifr_name) ||
+	    ioctl(self->nio.fd, SIOCGIFFLAGS, &request) < 0)
+		return -ENODEV;
+	return request.ifr_flags & IFF_UP ? 0 : -ENETDOWN;
 }
 
 int packet_recv(struct nio *nio, struct batch *batch)
@@ -276,20 +279,37 @@ static int bind_to(int fd, unsigned index, struct err *err)
 int packet_revive(struct nio *nio, struct err *err)
 {
 	struct nio_packet *self = to_packet(nio);
-	unsigned index = if_nametoindex(nio->desc);
+	int state = check_interface(self);
 
-	if (!index)
-		return err_sys(err, ENODEV, "%s", nio->desc);
-	if (bind_to(nio->fd, index, err) < 0)
-		return -err->code;
-	self->index = index;
-	return 0;
+	if (state == -ENODEV) {
+		unsigned index = if_nametoindex(nio->desc);
+
+		if (!index)
+			return err_sys(err, ENODEV, "%s", nio->desc);
+		if (bind_to(nio->fd, index, err) < 0)
+			return -err->code;
+		self->index = index;
+		state = check_interface(self);
+	}
+	return state ? err_sys(err, -state, "%s", nio->desc) : 0;
 }
 
 void packet_close(struct nio *nio)
 {
 	close(nio->fd);
 	free(to_packet(nio));
+}
+
+/* Before 5.19 the kernel loses super-frames with VLAN tags that are sent like this, and
+ * says nothing. Its number is all there is to tell by.
+ */
+static bool kernel_loses_tagged(void)
+{
+	struct utsname system;
+	int major, minor;
+
+	return !uname(&system) && sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
+	       (major < 5 || (major == 5 && minor < 19));
 }
 
 static int open_socket(const char *interface, unsigned index, struct vnet_support *support,
@@ -305,6 +325,7 @@ static int open_socket(const char *interface, unsigned index, struct vnet_suppor
 		return err_sys(err, errno, "PACKET_AUXDATA");
 	support->header = !setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
 	support->tcp = support->udp = support->header && nio_offload;
+	support->untagged = kernel_loses_tagged();
 	sock_grow_buffers(fd);
 	if (bind_to(fd, index, err) < 0)
 		return err_wrap(err, "%s", interface);
@@ -324,6 +345,7 @@ int packet_open(struct nio_packet *self, const struct nio_ops *ops, const char *
 		return -err->code;
 	self->nio.ops = ops;
 	self->nio.takes_gso = self->support.tcp;
+	self->nio.untagged_gso = self->support.untagged;
 	self->nio.desc = strdup(interface);
 	if (!self->nio.desc) {
 		close(self->nio.fd);
