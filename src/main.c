@@ -3,6 +3,7 @@
 #include <config.h>
 
 #include <getopt.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -14,11 +15,13 @@
 #include "attach/run_wait.h"
 #include "attach/session.h"
 #include "base/log.h"
+#include "base/privileges.h"
 #include "base/str.h"
 #include "conf/ini.h"
 #include "core/bridge.h"
 #include "core/iol.h"
 #include "core/worker.h"
+#include "ctl/cmd_link.h"
 #include "ctl/control.h"
 #include "ctl/server.h"
 #include "nio/nio_ethernet.h"
@@ -28,10 +31,22 @@
 struct options {
 	const char *config;
 	const char *listen;
+	const char *listen_unix;
+	bool least_privilege;
 };
 
-enum long_option { OPTION_HELP = 256, OPTION_WORKERS, OPTION_SEED, OPTION_DELAY, OPTION_NO_OFFLOAD,
-	OPTION_NO_REPLUG };
+enum long_option {
+	OPTION_HELP = 256,
+	OPTION_WORKERS,
+	OPTION_SEED,
+	OPTION_DELAY,
+	OPTION_NO_OFFLOAD,
+	OPTION_NO_REPLUG,
+	OPTION_SAME_USER,
+	OPTION_MAX_CLIENTS,
+	OPTION_MAX_BRIDGES,
+	OPTION_LEAST_PRIVILEGE,
+};
 
 static const struct option long_options[] = {
 	{ "help", no_argument, NULL, OPTION_HELP },
@@ -39,6 +54,11 @@ static const struct option long_options[] = {
 	{ "devices", no_argument, NULL, 'e' },
 	{ "file", required_argument, NULL, 'f' },
 	{ "hypervisor", required_argument, NULL, 'H' },
+	{ "unix", required_argument, NULL, 'U' },
+	{ "same-user", no_argument, NULL, OPTION_SAME_USER },
+	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
+	{ "max-bridges", required_argument, NULL, OPTION_MAX_BRIDGES },
+	{ "least-privilege", no_argument, NULL, OPTION_LEAST_PRIVILEGE },
 	{ "debug", required_argument, NULL, 'd' },
 	{ "workers", required_argument, NULL, OPTION_WORKERS },
 	{ "seed", required_argument, NULL, OPTION_SEED },
@@ -58,6 +78,7 @@ static void usage(FILE *out, const char *program)
 		"  -f <file>                    : configuration file (default: " CONFIG_DEFAULT ")\n"
 		"  -H [<ip_address>:]<tcp_port> : serve the control protocol instead; without an\n"
 		"                                 address on the loopback interface only\n"
+		"  -U <path>                    : serve it on a UNIX socket, for this user and root\n"
 		"  -e                           : list the network devices\n"
 		"  -d <level>                   : 1: a line for each packet, 2: with its bytes\n"
 		"  -v                           : print the version\n"
@@ -65,12 +86,17 @@ static void usage(FILE *out, const char *program)
 		"  --workers <n>                : packet threads at the most (default: processors)\n"
 		"  --seed <n>                   : make the random decisions of filters repeatable\n"
 		"  --delay-frames <n>           : frames that a delay may hold back, each direction\n"
+		"  --same-user                  : over TCP too only this user's processes and root's\n"
+		"  --max-clients <n>            : control connections at a time (default: 1024)\n"
+		"  --max-bridges <n>            : bridges of both kinds (default: 65536)\n"
+		"  --least-privilege            : as root too no capability but NET_ADMIN, NET_RAW,\n"
+		"                                 and no system calls that are not needed\n"
 		"  --no-offload                 : no segmentation offload on any device or socket\n"
 		"  --no-replug                  : bring no interface back that was moved into a\n"
 		"                                 container which is restarted\n"
 		"\n"
 		"Long forms of the others: --help (status 1, as it always was), --file, --hypervisor,\n"
-		"--devices, --debug, --version.\n",
+		"--unix, --devices, --debug, --version.\n",
 		program);
 }
 
@@ -103,7 +129,7 @@ static void parse_options(int argc, char **argv, struct options *options)
 {
 	int option;
 
-	while ((option = getopt_long(argc, argv, "hef:H:d:v", long_options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "hef:H:U:d:v", long_options, NULL)) != -1) {
 		switch (option) {
 		case 'h':
 			usage(stdout, argv[0]);
@@ -122,6 +148,21 @@ static void parse_options(int argc, char **argv, struct options *options)
 			break;
 		case 'H':
 			options->listen = optarg;
+			break;
+		case 'U':
+			options->listen_unix = optarg;
+			break;
+		case OPTION_SAME_USER:
+			server_options.same_user = true;
+			break;
+		case OPTION_LEAST_PRIVILEGE:
+			options->least_privilege = true;
+			break;
+		case OPTION_MAX_CLIENTS:
+			server_options.max_clients = (unsigned)number("--max-clients", 1, 1000000);
+			break;
+		case OPTION_MAX_BRIDGES:
+			max_bridges = (unsigned)number("--max-bridges", 1, 10000000);
 			break;
 		case 'd':
 			link_options.debug = (unsigned)number("-d", 0, 2);
@@ -169,15 +210,28 @@ static void close_all(void)
 	control_fini();
 }
 
-static int run_hypervisor(const char *listen)
+static bool start_server(const struct options *options)
 {
 	struct err err;
 
-	if (server_listen(control_loop(), listen, &err) < 0) {
+	if (options->listen && server_listen(control_loop(), options->listen, &err) < 0) {
 		log_error("%s", err.text);
 		log_error("Hypervisor: unable to create TCP sockets.");
-		return EXIT_FAILURE;
+		return false;
 	}
+	if (options->listen_unix &&
+	    server_listen_unix(control_loop(), options->listen_unix, &err) < 0) {
+		log_error("%s", err.text);
+		log_error("Hypervisor: unable to create the control socket.");
+		return false;
+	}
+	return true;
+}
+
+static int run_hypervisor(const struct options *options)
+{
+	if (!start_server(options))
+		return EXIT_FAILURE;
 	control_run(NULL);
 	server_close();
 	close_all();
@@ -211,11 +265,15 @@ int main(int argc, char **argv)
 	parse_options(argc, argv, &options);
 	log_info("uBridge version %s running with LIBPCAP", PACKAGE_VERSION);
 	raise_file_limit();
+	if (privileges_drop(options.least_privilege, &err) < 0)
+		log_error("%s", err.text);
 	if (control_init(&err) < 0) {
 		log_error("%s", err.text);
 		return EXIT_FAILURE;
 	}
 	session_init(control_loop());
 	leftover_remove();
-	return options.listen ? run_hypervisor(options.listen) : run_config(options.config);
+	if (options.listen || options.listen_unix)
+		return run_hypervisor(&options);
+	return run_config(options.config);
 }

@@ -13,16 +13,15 @@
 #include "capture/capture.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <pcap/pcap.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "filter/linktype.h"
 
@@ -53,16 +52,13 @@ static int choose_linktype(const char *name)
 	return dlt;
 }
 
-/* A pipe that nobody reads must not block the caller, so it is an error. */
 static FILE *open_file(const char *path, struct err *err)
 {
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0644);
+	int fd = file_create(path, 0644, err);
 	FILE *file;
 
-	if (fd < 0) {
-		err_sys(err, errno, "%s", path);
+	if (fd < 0)
 		return NULL;
-	}
 	file = fdopen(fd, "w");
 	if (!file) {
 		err_sys(err, errno, "%s", path);

@@ -31,6 +31,9 @@ static int make_directory(char *path, struct err *err)
 		error = errno;
 	else if (!S_ISDIR(file.st_mode) || file.st_uid != getuid())
 		error = EPERM;
+	else if (file.st_mode & (S_IWGRP | S_IWOTH) &&
+		 chmod(path, file.st_mode & 07777 & ~(mode_t)(S_IWGRP | S_IWOTH)) < 0)
+		error = errno;
 	if (error)
 		err_sys(err, error, "%s", path);
 	*end = '/';

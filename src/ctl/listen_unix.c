@@ -54,7 +54,8 @@ int listen_unix_open(struct unix_listener *listener, const char *path, struct er
 
 	*listener = (struct unix_listener){ .address.sun_family = AF_UNIX };
 	if (!*path || strlen(path) >= sizeof(listener->address.sun_path))
-		return err_set(err, ENAMETOOLONG, "socket path '%s' is empty or too long", path);
+		return err_set(err, ENAMETOOLONG, "socket path '%s' is empty or too long",
+			       path);
 	strcpy(listener->address.sun_path, path);
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0 || fchmod(fd, 0600) < 0)

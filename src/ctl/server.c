@@ -8,6 +8,12 @@
  * after a while it can send no more. Other connections do not notice.
  *
  * Bridges do not depend on connections: what a client made stays when it goes.
+ *
+ * A connection has room for a line of usual length and for the shortest reply from
+ * the beginning, so where memory ends each command still hears so.
+ *
+ * Who may connect is looked at once, when a connection is accepted; one that is
+ * refused is closed without a word. One too many is told so.
  */
 #include <config.h>
 
@@ -25,15 +31,23 @@
 #include "base/log.h"
 #include "ctl/dispatch.h"
 #include "ctl/listen.h"
+#include "ctl/listen_unix.h"
+#include "ctl/peer.h"
 
 #define LINE_MAX_BYTES (64 * 1024)
 #define READ_BYTES (16 * 1024)
+
+/* A reply that always finds room. */
+#define REPLY_ROOM 64
 
 /* A client that leaves this much unread is not served until it reads. */
 #define UNREAD_MAX (256 * 1024)
 
 /* When there are no descriptors left, new clients are looked at this much later. */
 #define ACCEPT_PAUSE (100 * NSEC_PER_MSEC)
+
+/* However many clients are refused, the log gets a line as often as this. */
+#define REFUSED_PAUSE NSEC_PER_SEC
 
 struct conn {
 	struct loop_source source;
@@ -47,13 +61,18 @@ struct conn {
 
 struct listener {
 	struct loop_source source;
+	bool is_unix;
 };
 
+struct server_options server_options = { .max_clients = 1024 };
+
 static struct loop *server_loop;
-static struct listener listeners[LISTEN_SOCKETS_MAX];
+static struct listener listeners[LISTEN_SOCKETS_MAX + 1];
 static size_t listener_count;
+static struct unix_listener unix_listener;
 static struct loop_timer accept_again;
 static struct conn *conns;
+static unsigned conn_count;
 
 static void serve(struct conn *conn);
 
@@ -67,15 +86,21 @@ static void request_free(struct request *request)
 	free(request);
 }
 
+/* Always has something to say: see may_run(). */
+static void tell_no_memory(struct conn *conn)
+{
+	static const char sorry[] = "215-out of memory\r\n";
+
+	conn->out.failed = false;
+	buf_append(&conn->out, sorry, sizeof(sorry) - 1);
+}
+
 static void deliver(struct conn *conn, struct request *request)
 {
-	if (request->reply.failed) {
-		static const char sorry[] = "215-out of memory\r\n";
-
-		buf_append(&conn->out, sorry, sizeof(sorry) - 1);
-		return;
-	}
-	buf_append(&conn->out, request->reply.data, request->reply.len);
+	if (request->reply.failed || !buf_reserve(&conn->out, request->reply.len))
+		tell_no_memory(conn);
+	else
+		buf_append(&conn->out, request->reply.data, request->reply.len);
 }
 
 /* A pending request has its reply; its client may have gone meanwhile. */
@@ -98,7 +123,7 @@ static void carry_out(struct conn *conn, const char *line, size_t len)
 
 	if (!request || !(request->line = malloc(len + 1))) {
 		free(request);
-		conn->closing = true;
+		tell_no_memory(conn);
 		return;
 	}
 	memcpy(request->line, line, len);
@@ -137,6 +162,7 @@ static void conn_close(struct conn *conn)
 	*conn->place = conn->next;
 	if (conn->next)
 		conn->next->place = conn->place;
+	conn_count--;
 	buf_free(&conn->in);
 	buf_free(&conn->out);
 	free(conn);
@@ -157,9 +183,29 @@ static void refuse_long_line(struct conn *conn)
 	buf_append(&conn->out, text, sizeof(text) - 1);
 }
 
-static bool may_run(const struct conn *conn)
+/* A command runs only where there is room for an answer, if only a short one. */
+static bool may_run(struct conn *conn)
 {
-	return !conn->pending && !conn->closing && conn->out.len < UNREAD_MAX;
+	bool room = buf_reserve(&conn->out, REPLY_ROOM);
+
+	conn->out.failed = false;
+	return room && !conn->pending && !conn->closing && conn->out.len < UNREAD_MAX;
+}
+
+/* Takes bytes away at the front; a little room stays when nothing else does. */
+static void consume(struct buf *buf, size_t len)
+{
+	char *data;
+
+	if (len < buf->len) {
+		buf_consume(buf, len);
+		return;
+	}
+	buf->len = 0;
+	if (buf->room > READ_BYTES && (data = realloc(buf->data, READ_BYTES))) {
+		buf->data = data;
+		buf->room = READ_BYTES;
+	}
 }
 
 /* Carries out the complete lines that are there, as far as that may go on now. */
@@ -190,7 +236,7 @@ static void run_lines(struct conn *conn)
 		at += len + 1;
 	}
 	if (at)
-		buf_consume(&conn->in, at);
+		consume(&conn->in, at);
 }
 
 static bool send_out(struct conn *conn)
@@ -201,7 +247,7 @@ static bool send_out(struct conn *conn)
 
 		if (sent < 0)
 			return errno == EAGAIN || errno == EINTR;
-		buf_consume(&conn->out, (size_t)sent);
+		consume(&conn->out, (size_t)sent);
 	}
 	return !conn->out.failed;
 }
@@ -241,6 +287,20 @@ static void serve(struct conn *conn)
 	loop_modify(server_loop, &conn->source, events);
 }
 
+/* There is always room for some bytes; without memory at the cost of the line so far. */
+static void make_room(struct conn *conn)
+{
+	if (buf_reserve(&conn->in, READ_BYTES))
+		return;
+	conn->in.failed = false;
+	if (conn->in.len < conn->in.room)
+		return;
+	if (!conn->discarding)
+		tell_no_memory(conn);
+	conn->discarding = true;
+	conn->in.len = 0;
+}
+
 static void conn_ready(struct loop_source *source, uint32_t events)
 {
 	struct conn *conn = container_of(source, struct conn, source);
@@ -252,11 +312,9 @@ static void conn_ready(struct loop_source *source, uint32_t events)
 	if (events & EPOLLIN) {
 		ssize_t got;
 
-		if (!buf_reserve(&conn->in, READ_BYTES)) {
-			conn_close(conn);
-			return;
-		}
-		got = recv(source->fd, conn->in.data + conn->in.len, READ_BYTES, MSG_DONTWAIT);
+		make_room(conn);
+		got = recv(source->fd, conn->in.data + conn->in.len,
+			   conn->in.room - conn->in.len, MSG_DONTWAIT);
 		if (got > 0)
 			conn->in.len += (size_t)got;
 		else if (got == 0)
@@ -279,7 +337,10 @@ static void conn_open(int fd)
 		return;
 	}
 	conn->source = (struct loop_source){ .fd = fd, .ready = conn_ready };
-	if (loop_add(server_loop, &conn->source, EPOLLIN, &err) < 0) {
+	if (!buf_reserve(&conn->in, READ_BYTES) || !buf_reserve(&conn->out, REPLY_ROOM) ||
+	    loop_add(server_loop, &conn->source, EPOLLIN, &err) < 0) {
+		buf_free(&conn->in);
+		buf_free(&conn->out);
 		close(fd);
 		free(conn);
 		return;
@@ -289,6 +350,7 @@ static void conn_open(int fd)
 	if (conns)
 		conns->place = &conn->next;
 	conns = conn;
+	conn_count++;
 }
 
 /* ---- listening */
@@ -305,13 +367,49 @@ static void resume_accepting(struct loop_timer *timer)
 	watch_listeners(EPOLLIN);
 }
 
+static void log_refused(const char *reason)
+{
+	static uint64_t quiet_until;
+	uint64_t now = clock_now();
+
+	if (now < quiet_until)
+		return;
+	quiet_until = now + REFUSED_PAUSE;
+	log_error("Hypervisor: client refused: %s.", reason);
+}
+
+static void tell_full(int fd)
+{
+	static const char text[] = "215-too many clients\r\n";
+	/* whether it arrives does not matter */
+	ssize_t sent = send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	(void)sent;
+}
+
+static void admit(const struct listener *listener, int fd)
+{
+	struct err err;
+
+	if ((listener->is_unix || server_options.same_user) && !peer_is_ours(fd, &err)) {
+		log_refused(err.text);
+		close(fd);
+	} else if (conn_count >= server_options.max_clients) {
+		log_refused("too many clients");
+		tell_full(fd);
+		close(fd);
+	} else {
+		conn_open(fd);
+	}
+}
+
 static void listener_ready(struct loop_source *source, uint32_t events)
 {
 	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;
 	if (fd >= 0) {
-		conn_open(fd);
+		admit(container_of(source, struct listener, source), fd);
 	} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 		/* The client stays in the queue; asking again at once would only burn time. */
 		watch_listeners(0);
@@ -328,7 +426,18 @@ static void announce(const struct listen_spec *spec)
 		log_info("Hypervisor TCP control server started (port %u).", spec->port);
 }
 
-/* server_listen() - accept clients at [ADDRESS:]PORT, on @loop
+static int add_listener(struct loop *loop, int fd, bool is_unix, struct err *err)
+{
+	struct listener *listener = &listeners[listener_count++];
+
+	server_loop = loop;
+	accept_again.expired = resume_accepting;
+	listener->is_unix = is_unix;
+	listener->source = (struct loop_source){ .fd = fd, .ready = listener_ready };
+	return loop_add(loop, &listener->source, EPOLLIN, err);
+}
+
+/* server_listen() - accept clients at [ADDRESS:]PORT, on @loop; once
  *
  * Return: 0, or a negative errno with @err set.
  */
@@ -336,18 +445,29 @@ int server_listen(struct loop *loop, const char *text, struct err *err)
 {
 	int fds[LISTEN_SOCKETS_MAX];
 	struct listen_spec spec;
+	size_t count;
 
-	server_loop = loop;
-	accept_again.expired = resume_accepting;
-	if (listen_parse(&spec, text, err) < 0 ||
-	    listen_open(&spec, fds, &listener_count, err) < 0)
+	if (listen_parse(&spec, text, err) < 0 || listen_open(&spec, fds, &count, err) < 0)
 		return -err->code;
-	for (size_t i = 0; i < listener_count; i++) {
-		listeners[i].source = (struct loop_source){ .fd = fds[i], .ready = listener_ready };
-		if (loop_add(loop, &listeners[i].source, EPOLLIN, err) < 0)
+	for (size_t i = 0; i < count; i++) {
+		if (add_listener(loop, fds[i], false, err) < 0)
 			return -err->code;
 	}
 	announce(&spec);
+	return 0;
+}
+
+/* server_listen_unix() - accept clients of this user and root at the UNIX socket @path; once
+ *
+ * Return: 0, or a negative errno with @err set.
+ */
+int server_listen_unix(struct loop *loop, const char *path, struct err *err)
+{
+	int fd = listen_unix_open(&unix_listener, path, err);
+
+	if (fd < 0 || add_listener(loop, fd, true, err) < 0)
+		return -err->code;
+	log_info("Hypervisor control socket started (%s).", path);
 	return 0;
 }
 
@@ -361,6 +481,8 @@ void server_close(void)
 
 		loop_remove(server_loop, source);
 		close(source->fd);
+		if (listeners[listener_count].is_unix)
+			listen_unix_remove(&unix_listener);
 	}
 	log_info("Hypervisor: closing remote client connections.");
 	while (conns)
