@@ -486,7 +486,7 @@ def complete(*words):
 
 def test_completion_offers_the_options(run):
     assert complete("-") == help_options(run)
-    assert complete("--s") == {"--seed"}
+    assert complete("--se") == {"--seed"}
     assert complete("-d", "") == {"0", "1", "2"}
     assert f"{TOP}/docs" in complete("-f", f"{TOP}/do")
     assert "127.0.0.1:4242" in complete("-H", "")

@@ -11,7 +11,7 @@ import pytest
 
 from lab import capture, frames, wire
 from lab.nodes import (GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, KINDS, Injector, Node, tcp_transfer,
-                       udp_datagrams)
+                       udp_datagrams, until_it_arrives)
 from lab.peers import RawPeer
 from lab.wait import wait_until
 
@@ -77,14 +77,16 @@ class Wire:
         for node, other in (self.nodes, self.nodes[::-1]):
             node.knows(other)
         self.relay = Relay(*ends)
+
+    def begin(self):
         for number in (1, 2):
-            ub.ok(f"bridge start b{number}")
+            self.ub.ok(f"bridge start b{number}")
         self.relay.start()
-        # the first frames of a TAP decide how it is attached, and some may be lost then
+        # the first frame makes a TAP attach anew, and those behind it may be lost
         for source, destination in self.both_ways():
-            udp_datagrams(source, destination, destination.address, [b"first"])
+            until_it_arrives(source, destination)
         for number, bridge in enumerate(("b1", "b2")):
-            ub.ok(f"bridge reset_stats {bridge}")
+            self.ub.ok(f"bridge reset_stats {bridge}")
             self.relay.seen[number].clear()
 
     def both_ways(self):
@@ -97,6 +99,7 @@ def make_wire(ub, ns, namespaces, peers):
 
     def make(*kinds):
         made.append(Wire(ub, ns, namespaces, peers, kinds))
+        made[-1].begin()
         return made[-1]
     yield make
     for each in made:
@@ -339,10 +342,8 @@ def open_tcp(shape, payload, ident=0xfffe):
     tags, options, extensions = SHAPES[shape]
     ends = {"source": "fd00::1", "destination": "fd00::2"} if extensions else {}
     segment = bytearray(wire.tcp(payload, flags=wire.ACK | wire.PSH, **ends))
-    # the sum of the pseudo header, in place of the checksum
-    pseudo = wire.fold(wire._pseudo(wire.TCP, len(segment), ends.get("source", "10.0.0.1"),
-                                    ends.get("destination", "10.0.0.2")))
-    segment[16:18] = struct.pack("!H", pseudo)
+    segment[16:18] = wire.open_checksum(wire.TCP, len(segment), ends.get("source", "10.0.0.1"),
+                                        ends.get("destination", "10.0.0.2"))
     if extensions:
         packet = wire.ipv6(bytes(segment), wire.TCP, extensions=extensions)
     else:
@@ -559,8 +560,7 @@ def test_counters_filters_and_captures(ub, ns, namespaces, peers, kind, director
     sender = Injector(node)
     payload = os.urandom(40 * 1000)
     datagram = bytearray(wire.udp(payload))
-    datagram[6:8] = struct.pack("!H", wire.fold(
-        wire._pseudo(wire.UDP, len(datagram), "10.0.0.1", "10.0.0.2")))
+    datagram[6:8] = wire.open_checksum(wire.UDP, len(datagram), "10.0.0.1", "10.0.0.2")
     train = wire.ethernet(wire.ipv4(bytes(datagram), wire.UDP))
     wanted = [payload[at:at + 1000] for at in range(0, len(payload), 1000)]
 

@@ -11,6 +11,8 @@
  *	tun_offload		TUNSETOFFLOAD is refused
  *	uso			super-frames of UDP are not known (before 6.2)
  *	packet_vnet_hdr		PACKET_VNET_HDR is refused
+ *	tagged			packet sockets lose super-frames with VLAN tags (before 5.19);
+ *				the kernel says that it is 5.10
  *
  * What has been refused is told on standard error, once for each word. At the end
  * the number of datagram trains is told there, "trains: 12 sent, 1 refused", by this
@@ -33,6 +35,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #ifndef VIRTIO_NET_HDR_GSO_UDP_L4
@@ -46,7 +49,7 @@
 #define TRAINS_BEFORE_LATE 20
 
 enum word { SEGMENT, SEGMENT_EIO, SEGMENT_LATE, GRO, TUN_HEADER, TUN_OFFLOADS, USO,
-	    PACKET_HEADER, WORDS };
+	    PACKET_HEADER, TAGGED, WORDS };
 
 static const char *const words[WORDS] = {
 	[SEGMENT] = "udp_segment",
@@ -57,12 +60,14 @@ static const char *const words[WORDS] = {
 	[TUN_OFFLOADS] = "tun_offload",
 	[USO] = "uso",
 	[PACKET_HEADER] = "packet_vnet_hdr",
+	[TAGGED] = "tagged",
 };
 
 static bool wanted[WORDS];
 static atomic_bool told[WORDS];
 static atomic_ulong trains_sent, trains_refused;
 
+static int (*real_uname)(struct utsname *);
 static int (*real_setsockopt)(int, int, int, const void *, socklen_t);
 static int (*real_ioctl)(int, unsigned long, ...);
 static int (*real_sendmmsg)(int, struct mmsghdr *, unsigned, int);
@@ -81,6 +86,7 @@ __attribute__((constructor)) static void begin(void)
 	const char *list = getenv("UBRIDGE_REFUSE");
 	char *copy = strdup(list ? list : ""), *save = NULL;
 
+	find(&real_uname, "uname");
 	find(&real_setsockopt, "setsockopt");
 	find(&real_ioctl, "ioctl");
 	find(&real_sendmmsg, "sendmmsg");
@@ -104,6 +110,15 @@ static int refuse(enum word word, int error)
 		dprintf(STDERR_FILENO, "refused: %s\n", words[word]);
 	errno = error;
 	return -1;
+}
+
+int uname(struct utsname *name)
+{
+	int result = real_uname(name);
+
+	if (wanted[TAGGED])
+		strcpy(name->release, "5.10.0-refuse");
+	return result;
 }
 
 int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
@@ -142,6 +157,16 @@ static bool is_udp_super_frame(const struct iovec *piece, size_t count)
 	       vnet->gso_type == VIRTIO_NET_HDR_GSO_UDP_L4;
 }
 
+/* A frame's type is in the piece behind. */
+static bool is_tagged_super_frame(const struct iovec *piece, size_t count)
+{
+	const struct virtio_net_hdr *vnet = count > 1 ? piece->iov_base : NULL;
+	const unsigned char *type = vnet ? (unsigned char *)piece[1].iov_base + 12 : NULL;
+
+	return vnet && piece->iov_len == sizeof(*vnet) && vnet->gso_type && piece[1].iov_len > 14 &&
+	       ((type[0] == 0x81 && type[1] == 0) || (type[0] == 0x88 && type[1] == 0xa8));
+}
+
 static bool is_train(const struct msghdr *message)
 {
 	const struct cmsghdr *control = message->msg_controllen ? message->msg_control : NULL;
@@ -158,6 +183,9 @@ static int refuse_message(const struct msghdr *message)
 			return refuse(SEGMENT_EIO, EIO);
 		if (wanted[SEGMENT_LATE] && trains_sent >= TRAINS_BEFORE_LATE)
 			return refuse(SEGMENT_LATE, EIO);
+	} else if (wanted[TAGGED] && is_tagged_super_frame(message->msg_iov, message->msg_iovlen)) {
+		/* loud here, so that the test need not wait for what is lost */
+		abort();
 	} else if (wanted[USO] && is_udp_super_frame(message->msg_iov, message->msg_iovlen)) {
 		return refuse(USO, EINVAL);
 	}

@@ -168,6 +168,25 @@ def tcp_transfer(source, destination, address, size, mss=None):
     assert result == [(size, hashlib.sha256(data).digest())]
 
 
+def until_it_arrives(source, destination):
+    """Send datagrams until the first of them is there, and those that were sent by then."""
+    receiver = destination.socket(socket.SOCK_DGRAM, destination.address)
+    sender = source.socket(socket.SOCK_DGRAM)
+    receiver.settimeout(0.2)
+    for number in range(100):
+        sender.sendto(bytes([number]), receiver.getsockname())
+        try:
+            while receiver.recv(1) != bytes([number]):
+                pass
+            break
+        except TimeoutError:
+            pass
+    else:
+        raise AssertionError("no datagram arrives")
+    receiver.close()
+    sender.close()
+
+
 def udp_datagrams(source, destination, address, payloads, segment=None):
     """Datagrams from one node to the other: complete and in order. With `segment` each
     payload is sent as a train of datagrams of that size."""

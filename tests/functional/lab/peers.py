@@ -96,7 +96,8 @@ class RawPeer(Peer):
 
     def __init__(self, ns, interface):
         with ns:
-            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            # with a protocol it would hear all interfaces until it is bound
+            self.sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             self.sock.setsockopt(SOL_PACKET, PACKET_AUXDATA, 1)
             self.sock.setsockopt(socket.SOL_SOCKET, 33, 1 << 22)
             self.sock.bind((interface, 3))

@@ -135,6 +135,11 @@ def _pseudo(protocol, length, source, destination):
         struct.pack("!II", length, protocol)
 
 
+def open_checksum(protocol, length, source, destination):
+    """What is in the field while the checksum is left to a device."""
+    return struct.pack("!H", fold(_pseudo(protocol, length, source, destination)))
+
+
 def tcp(payload, *, seq=1, flags=ACK, sport=4000, dport=5000, source="10.0.0.1",
         destination="10.0.0.2"):
     """A TCP segment with a right checksum."""
