@@ -9,9 +9,8 @@
  *
  * A device of our own begins without them, as the one of the classic program
  * that other tools know, and gets them when there is something to gain: when it
- * is about to be moved into a container, or when its first frames arrive. Which
- * it has is decided where a file attaches to it, so it is let go of and taken
- * again at once.
+ * is about to be moved into a container, or under load. Which it has is decided
+ * where a file attaches to it, so it is let go of and taken again at once.
  *
  * A path instead of a name ("/dev/tap7") is the character device of a macvtap.
  *
@@ -54,6 +53,11 @@
 #define TURN_BYTES (512 * 1024)
 
 #define TUN_PATH "/dev/net/tun"
+
+/* A batch of so many frames is traffic that gains by offloads, and bears the loss of what the
+ * host sends while the device has no file: some 10 ms, once.
+ */
+#define UPGRADE_LOAD 16
 
 struct nio_tap {
 	struct nio nio;
@@ -252,8 +256,7 @@ static int tap_recv(struct nio *nio, struct batch *batch)
 	struct nio_tap *tap = to_tap(nio);
 	int error = read_frames(tap, nio->fd, batch);
 
-	/* what is still queued at the old file would be lost */
-	if (error == -EAGAIN && tap->upgradable && batch->count)
+	if (error == -EAGAIN && tap->upgradable && batch->count >= UPGRADE_LOAD)
 		upgrade(tap);
 	return error == -EAGAIN ? 0 : error;
 }

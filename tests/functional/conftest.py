@@ -22,6 +22,40 @@ def pytest_configure(config):
         raise pytest.UsageError("these tests need root: namespaces, TAP, containers")
     if not os.access(os.environ.get("UBRIDGE", ""), os.X_OK):
         raise pytest.UsageError("set UBRIDGE to the program to be tested")
+    config.addinivalue_line("markers", "vlan_interfaces: needs VLAN interfaces of the kernel")
+    config.addinivalue_line("markers", "plain_build: does not work with sanitizers")
+
+
+def is_instrumented(path):
+    """Whether a program was built with a sanitizer."""
+    with open(path, "rb") as file:
+        code = file.read()
+    return b"__asan_init" in code or b"__tsan_init" in code
+
+
+def has_vlan_interfaces():
+    namespace = Namespace()
+    with namespace:
+        done = subprocess.run(["ip", "link", "add", "link", "lo", "name", "probe", "type", "vlan",
+                               "id", "1"], capture_output=True, text=True, check=False)
+    namespace.close()
+    return "Unknown device type" not in done.stderr
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out, and says so, what can not be on this kernel or with this build.
+
+    vlan_interfaces: VLANs themselves are tested with frames that carry tags.
+    plain_build: preloads a library, which sanitizers do not stand; the default build runs it.
+    """
+    lacking = set()
+    if not has_vlan_interfaces():
+        lacking.add("vlan_interfaces")
+    if is_instrumented(os.environ["UBRIDGE"]):
+        lacking.add("plain_build")
+    out = [item for item in items if any(item.get_closest_marker(name) for name in lacking)]
+    config.hook.pytest_deselected(items=out)
+    items[:] = [item for item in items if item not in out]
 
 
 def pytest_make_parametrize_id(val):
@@ -44,9 +78,7 @@ def binary():
 @pytest.fixture(scope="session")
 def patience(binary):
     """How much longer than a plain build the one under test may take."""
-    with open(binary, "rb") as file:
-        code = file.read()
-    return 5 if b"__asan_init" in code or b"__tsan_init" in code else 1
+    return 5 if is_instrumented(binary) else 1
 
 
 @pytest.fixture

@@ -115,10 +115,9 @@ def limit_threads(ub, soft):
                     f"--pid={ub.pid}", f"--nproc={soft}:"], check=True)
 
 
+@pytest.mark.plain_build   # sanitizers end the process when a thread can not be started
 def test_no_threads(launch, peers, directory, binary, patience):
     """Not even one worker: the start fails. One worker: it does the work of all."""
-    if patience > 1:
-        pytest.skip("sanitizers end the process when a thread can not be started")
     copy = os.path.join(directory, "ubridge")
     shutil.copyfile(binary, copy)
     os.chmod(copy, 0o755)
@@ -152,9 +151,8 @@ def address_space(ub):
         return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
 
 
+@pytest.mark.plain_build   # sanitizers need all address space there is
 def test_no_memory(ub, witnessed, patience):
-    if patience > 1:
-        pytest.skip("sanitizers need all address space there is")
     witnessed(ub)
     limit(ub, resource.RLIMIT_AS, address_space(ub) + (1 << 20))
     codes = {100}
@@ -176,9 +174,8 @@ def test_no_memory(ub, witnessed, patience):
         ub, [f"bridge delete {number}" for number in range(1000)])} == {100}
 
 
+@pytest.mark.plain_build   # sanitizers need all address space there is
 def test_no_memory_for_a_worker(ub, peers, patience):
-    if patience > 1:
-        pytest.skip("sanitizers need all address space there is")
     left, right = peers.udp(), peers.udp()
     left.to, right.to = peers.port(), peers.port()
     ub.udp_bridge("b", (left.to, left.port), (right.to, right.port), start=False)

@@ -117,6 +117,7 @@ def test_tcp(line, launch_lacking):
         assert f"refused: {word}" in said, f"{word} was never asked for"
 
 
+@pytest.mark.vlan_interfaces
 def test_tcp_in_vlans(line):
     for node in line.nodes:
         node.vlan(10)
