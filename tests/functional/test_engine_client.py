@@ -568,8 +568,11 @@ def test_docker_states_and_networks(docker):
     shared = probe.ok("inspect", "node-s")
     assert (shared["network"], shared["mode"]) == ("shared", "container:" + cid)
     docker_run(docker, "again", "--restart", "always", command=("false",))
-    wait_until(lambda: probe.ok("inspect", "again")["state"] == "restarting", 10)
-    assert probe.ok("inspect", "again")["pid"] == "0"
+
+    def between_two_runs():
+        again = probe.ok("inspect", "again")
+        return again if again["state"] == "restarting" else None
+    assert wait_until(between_two_runs, 10)["pid"] == "0"
     names = {line.split(" ")[1] for line in probe.lines("list")[:-1]}
     assert names >= {"name=node-h", "name=node-o", "name=node-s"} and "name=new" not in names
 

@@ -178,7 +178,6 @@ static void zero_checksum(void **state)
 static void tags_are_seen_in_whole_headers_only(void **state)
 {
 	const struct packet packet = { 1, 1, ACK, (const uint8_t *)"x", 1 };
-	uint8_t frame[256];
 
 	(void)state;
 	for (unsigned i = 0; i < shape_count; i++) {
