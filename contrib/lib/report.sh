@@ -48,16 +48,20 @@ count_automake() {
 	     END { print passed + 0, failed + 0 }' "$1"
 }
 
+# What failed and was tried once more is in the last summary only.
 count_pytest() {
 	awk '/^=+ .* in [0-9.]+s/ {
+		failed = 0
 		for (i = 2; i < NF; i++) {
 			if ($i ~ /^(passed|xfailed),?$/)
 				passed += $(i - 1)
-			if ($i ~ /^(failed|errors?|skipped|xpassed),?$/)
+			if ($i ~ /^skipped,?$/)
+				skipped += $(i - 1)
+			if ($i ~ /^(failed|errors?|xpassed),?$/)
 				failed += $(i - 1)
 		}
 	     }
-	     END { print passed + 0, failed + 0 }' "$1"
+	     END { print passed + 0, failed + skipped }' "$1"
 }
 
 count_conformance() {

@@ -78,6 +78,7 @@ def test_a_hundred_bridges(ub, crowd, patience):
 
 
 def test_interfaces_down(ub, ns, crowd, patience):
+    """They are looked at now and then, which must stay cheap."""
     for number in range(EACH):
         for interface in ("t", "v", "x"):
             ns.ip(f"link set {interface}{number} down")
@@ -85,7 +86,8 @@ def test_interfaces_down(ub, ns, crowd, patience):
         end.send(frames.frame())
     settle(ub)
     seconds, wakes = over_time(ub)
-    assert wakes == 0 and seconds < 0.005 * patience
+    assert seconds < 0.02 * SECONDS * patience
+    assert wakes < SECONDS * 10 * 3 * EACH
 
 
 def test_devices_gone(ub, ns, crowd, patience):

@@ -149,7 +149,7 @@ static void a_taken_port_is_an_error(void **state)
 
 static void an_address_of_another_host_is_an_error(void **state)
 {
-	struct listen_spec spec = on("192.0.2.1", free_port());
+	struct listen_spec spec = on("203.0.113.77", free_port());
 	int fds[LISTEN_SOCKETS_MAX];
 	struct err err;
 	size_t count;

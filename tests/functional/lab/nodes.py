@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 from .peers import RawPeer
+from .wait import wait_until
 
 SOL_UDP, UDP_SEGMENT = 17, 103
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33
@@ -49,6 +50,9 @@ class Node:
         else:
             self.quiet("eth0")
         namespace.ip("link set eth0 up")
+        if kind != "tap":
+            # until the kernel has noticed the carrier it throws away what is sent
+            wait_until(lambda: "state UP" in ns.ip(f"link show {self.host}"), what="the carrier")
         if not silent:
             self.add_addresses("eth0", self.address, self.address6)
 
