@@ -7,6 +7,7 @@
 
 #include "ctl/dispatch.h"
 
+#include <ftw.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -433,12 +435,25 @@ static void random_lines_have_one_reply_each(void **state)
 	assert_true(pending > 10);
 }
 
+/* Random captures are written somewhere. */
+static char directory[] = "/tmp/test_dispatch.XXXXXX";
+
+static int remove_entry(const char *path, const struct stat *file, int kind, struct FTW *walk)
+{
+	(void)file;
+	(void)kind;
+	(void)walk;
+	return remove(path);
+}
+
 static int group_set_up(void **state)
 {
 	struct err err;
 
 	(void)state;
 	log_set_sink(ignore_line);
+	if (!mkdtemp(directory) || chdir(directory) < 0)
+		return -1;
 	return control_init(&err);
 }
 
@@ -447,7 +462,9 @@ static int group_tear_down(void **state)
 	(void)state;
 	workers_stop();
 	control_fini();
-	return 0;
+	if (chdir("/") < 0)
+		return -1;
+	return nftw(directory, remove_entry, 8, FTW_DEPTH | FTW_PHYS);
 }
 
 int main(void)
