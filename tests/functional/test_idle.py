@@ -70,9 +70,14 @@ def settle(ub, share=0.02):
     wait_until(quiet, 10, "the process to become idle")
 
 
+def own_wakes(patience):
+    """A sanitizer's run-time has a thread of its own that looks around ten times a second."""
+    return 0 if patience == 1 else 15 * SECONDS
+
+
 def test_a_hundred_bridges(ub, crowd, patience):
     seconds, wakes = over_time(ub)
-    assert wakes == 0, "somebody wakes up for nothing"
+    assert wakes <= own_wakes(patience), "somebody wakes up for nothing"
     assert seconds < 0.005 * patience
     assert len(crowd) == 100
 
@@ -114,7 +119,7 @@ def test_peers_refuse(ub, crowd, patience):
                 sock.sendto(frames.frame(), ("127.0.0.1", end.to))
     settle(ub)
     seconds, wakes = over_time(ub)
-    assert wakes == 0 and seconds < 0.005 * patience
+    assert wakes <= own_wakes(patience) and seconds < 0.005 * patience
 
 
 def test_frames_to_dead_peers(ub, ns, peers, patience):
@@ -132,7 +137,7 @@ def test_frames_to_dead_peers(ub, ns, peers, patience):
             peer.send(frames.frame())
     settle(ub)
     seconds, wakes = over_time(ub)
-    assert wakes == 0 and seconds < 0.005 * patience
+    assert wakes <= own_wakes(patience) and seconds < 0.005 * patience
 
 
 def test_a_unix_peer_that_takes_nothing(ub, peers, directory, patience):
