@@ -284,3 +284,12 @@ void loop_stop(struct loop *loop)
 {
 	loop->stopping = true;
 }
+
+/* loop_round_size() - how many sources were ready at the start of the present round
+ *
+ * For handlers, to know whether others wait for their turn.
+ */
+int loop_round_size(const struct loop *loop)
+{
+	return loop->event_count;
+}

@@ -64,6 +64,7 @@ int loop_init(struct loop *loop, struct err *err);
 void loop_fini(struct loop *loop);
 void loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
+int loop_round_size(const struct loop *loop);
 
 int loop_add(struct loop *loop, struct loop_source *source, uint32_t events, struct err *err);
 void loop_modify(struct loop *loop, struct loop_source *source, uint32_t events);

@@ -5,6 +5,12 @@
  *
  * A turn is what one receive call brings. The loop serves all its sources in
  * turns, so a flooded link delays the others by one turn at most.
+ *
+ * No frame waits for company, with one exception. A peer that sends its frames
+ * one by one, in quick succession, would have the worker look for every few of
+ * them, and would itself be slowed down by waking the worker again and again.
+ * So, as network cards moderate their interrupts, the worker rests for a moment
+ * after such a turn, unless anybody else has something for it to do.
  */
 #include <config.h>
 
@@ -12,6 +18,7 @@
 
 #include <errno.h>
 #include <stddef.h>
+#include <time.h>
 
 #include "base/cleanup.h"
 #include "base/clock.h"
@@ -27,6 +34,9 @@
  */
 #define RETRY_MIN (200 * NSEC_PER_USEC)
 #define RETRY_MAX (20 * NSEC_PER_MSEC)
+
+/* How long a worker rests while frames stream in one by one. */
+#define REST (30 * NSEC_PER_USEC)
 
 static struct nio *source_nio(const struct pump *pump)
 {
@@ -192,7 +202,7 @@ static void forward_wire(struct pump *pump, struct batch *batch)
 {
 	if (link_options.debug)
 		debug_received(pump->link, pump->side, batch);
-	if (pump->link->filters.first || pump->delayed.count)
+	if (pump->link->filters.first)
 		filter_batch(pump, batch);
 	send_batch(pump, batch);
 }
@@ -204,7 +214,7 @@ static bool needs_wire_frames(const struct pump *pump)
 	const struct link *link = pump->link;
 
 	return !sink_nio(pump)->takes_gso || link->filters.first || link->capture ||
-	       pump->delayed.count || link_options.debug;
+	       link_options.debug;
 }
 
 static void flush_wire(struct pump *pump, struct batch *wire)
@@ -366,6 +376,15 @@ static void device_gone(struct pump *pump)
 	revive_later(pump);
 }
 
+/* Lets frames gather in the source's queue, where no other source of the worker is ready. */
+static void rest(const struct pump *pump)
+{
+	const struct timespec time = { .tv_nsec = REST };
+
+	if (loop_round_size(&pump->link->worker->loop) == 1)
+		nanosleep(&time, NULL);
+}
+
 static void receive(struct loop_source *source, uint32_t events)
 {
 	struct pump *pump = container_of(source, struct pump, source);
@@ -382,8 +401,11 @@ static void receive(struct loop_source *source, uint32_t events)
 		return;
 	}
 	pump_watch_again(pump);
-	if (batch->count)
-		pump_forward(pump, batch);
+	if (!batch->count)
+		return;
+	pump_forward(pump, batch);
+	if (nio->streaming)
+		rest(pump);
 }
 
 static void try_revive(struct loop_timer *timer)

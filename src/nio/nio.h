@@ -12,6 +12,7 @@
  *   Errors that concern one frame or one moment are counted (nio_count_error()). A
  *   negative return value means that the device behind the NIO is gone: the pump
  *   then leaves the NIO alone and calls revive() from time to time.
+ *   A NIO whose kernel queue is deep may set streaming: the pump then lets it fill for a moment.
  * - send() sends all frames of a batch whose drop is FRAME_KEEP, in order, without
  *   waiting, and gives those that did not leave their reason. It gets frames that
  *   are not wire frames only if takes_gso is set. If patient is set, DROP_NO_BUFFER
@@ -72,6 +73,7 @@ struct nio {
 	bool takes_gso;			/* send() understands super-frames */
 	bool untagged_gso;		/* but not those with VLAN tags */
 	bool patient;			/* its peer's queue is short: wait where it is full */
+	bool streaming;			/* frames come one by one, faster than they are taken */
 	bool gone;			/* the device is away, see revive() and swap() */
 	uint64_t serial;		/* given with its place in a bridge, and never again */
 	struct nio_counters counters;

@@ -43,6 +43,12 @@
 /* Receive calls with trains in them take this many, so that a turn stays short. */
 #define RECEIVE_TRAINS 16
 
+/* Datagrams of one receive call that show a peer which sends in quick succession, and
+ * does not make trains. More than these are a batch that is worth its costs already.
+ */
+#define STREAM_MIN 4
+#define STREAM_MAX 31
+
 struct nio_udp {
 	struct nio nio;
 	uint16_t local_port, remote_port;
@@ -189,6 +195,8 @@ static int udp_recv(struct nio *nio, struct batch *batch)
 	udp->hears_trains = false;
 	for (int i = 0; i < count; i++)
 		take_message(udp, batch, &message[i]);
+	nio->streaming = nio_offload && !udp->hears_trains && count >= STREAM_MIN &&
+			 count <= STREAM_MAX;
 	return 0;
 }
 
