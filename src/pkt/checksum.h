@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 uint64_t checksum_add(uint64_t sum, const uint8_t *data, size_t len);
+uint64_t checksum_add_plain(uint64_t sum, const uint8_t *data, size_t len);
 uint16_t checksum_fold(uint64_t sum);
 uint32_t crc32c(const uint8_t *data, size_t len);
 

@@ -23,6 +23,11 @@ static uint16_t sum_of(const uint8_t *data, size_t len)
 	return ntohs(checksum_fold(checksum_add(0, data, len)));
 }
 
+static uint16_t plain_sum_of(const uint8_t *data, size_t len)
+{
+	return ntohs(checksum_fold(checksum_add_plain(0, data, len)));
+}
+
 static void equals_naive_sum_at_any_length_and_alignment(void **state)
 {
 	unsigned short seed[3] = { 1, 2, 3 };
@@ -30,18 +35,28 @@ static void equals_naive_sum_at_any_length_and_alignment(void **state)
 	(void)state;
 	for (size_t i = 0; i < BYTES; i++)
 		bytes[i] = (uint8_t)nrand48(seed);
-	for (size_t at = 0; at < 8; at++)
-		for (size_t len = 0; len < 300; len++)
-			assert_int_equal(sum_of(bytes + at, len), naive_sum(bytes + at, len, 0));
+	for (size_t at = 0; at < 8; at++) {
+		for (size_t len = 0; len < 300; len++) {
+			uint16_t expected = naive_sum(bytes + at, len, 0);
+
+			assert_int_equal(sum_of(bytes + at, len), expected);
+			assert_int_equal(plain_sum_of(bytes + at, len), expected);
+		}
+	}
 	assert_int_equal(sum_of(bytes, BYTES), naive_sum(bytes, BYTES, 0));
+	assert_int_equal(plain_sum_of(bytes, BYTES), naive_sum(bytes, BYTES, 0));
 }
 
 static void carries_are_not_lost(void **state)
 {
 	(void)state;
 	memset(bytes, 0xff, BYTES);
-	for (size_t len = 1; len < 300; len++)
+	for (size_t len = 1; len < 300; len++) {
 		assert_int_equal(sum_of(bytes, len), naive_sum(bytes, len, 0));
+		assert_int_equal(plain_sum_of(bytes, len), naive_sum(bytes, len, 0));
+	}
+	assert_int_equal(sum_of(bytes, BYTES), naive_sum(bytes, BYTES, 0));
+	assert_int_equal(checksum_fold(checksum_add(UINT64_MAX, bytes, BYTES)), 0xffff);
 	assert_int_equal(checksum_fold(checksum_add(UINT64_MAX, bytes, 8)), 0xffff);
 	assert_int_equal(checksum_fold(checksum_add(UINT64_MAX, (const uint8_t *)"\1\1", 2)),
 			 0x0101);
