@@ -11,7 +11,7 @@
  * A train is refused where its datagrams do not fit the path MTU (EINVAL), or
  * the device lacks checksum offload (EIO). Then nothing of it has left: its
  * frames are sent one by one, which may fragment, and the NIO stops making
- * trains of that size or more.
+ * trains of that size or more. Paths change, so it tries again some time later.
  */
 #include <config.h>
 
@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "nio/sock.h"
@@ -36,6 +37,9 @@
 /* Kernel limits for a train: datagrams, and bytes over IPv4. */
 #define TRAIN_FRAMES 64
 #define TRAIN_BYTES 65507
+
+/* How long a NIO remembers that a train was refused. */
+#define WIDEN_AFTER (5 * NSEC_PER_SEC)
 
 #define SEND_MESSAGES 64
 #define SEND_PIECES 1024
@@ -54,6 +58,7 @@ struct nio_udp {
 	uint16_t local_port, remote_port;
 	char *host;
 	uint32_t train_max;		/* frames of this size and more go one by one */
+	uint64_t widen_at;		/* when that is forgotten, monotonic; 0: there is no limit */
 	bool hears_trains;		/* the last receive call brought at least one */
 };
 
@@ -276,6 +281,18 @@ static unsigned add_message(struct nio_udp *udp, struct outgoing *out,
 	return count;
 }
 
+static void narrow_trains(struct nio_udp *udp, uint32_t size)
+{
+	udp->train_max = size;
+	udp->widen_at = clock_now() + WIDEN_AFTER;
+}
+
+static void widen_trains(struct nio_udp *udp)
+{
+	udp->train_max = UINT16_MAX;
+	udp->widen_at = 0;
+}
+
 static bool train_refused(int error)
 {
 	return error == EINVAL || error == EIO || error == EMSGSIZE || error == ENOPROTOOPT;
@@ -301,7 +318,7 @@ static void send_failed(struct nio_udp *udp, struct batch *batch, struct outgoin
 	struct frame *frame = &batch->frame[out->first[index]];
 
 	if (out->frames[index] > 1 && train_refused(errno))
-		udp->train_max = frame->len;
+		narrow_trains(udp, frame->len);
 	for (unsigned i = 0; i < out->frames[index]; i++)
 		send_single(udp, &frame[i]);
 }
@@ -327,6 +344,8 @@ static void udp_send(struct nio *nio, struct batch *batch)
 	struct nio_udp *udp = to_udp(nio);
 	struct outgoing out;
 
+	if (udp->widen_at && clock_now() >= udp->widen_at)
+		widen_trains(udp);
 	out.messages = out.pieces = 0;
 	for (unsigned i = 0; i < batch->count;) {
 		if (batch->frame[i].drop != FRAME_KEEP) {

@@ -16,7 +16,8 @@
  *
  * What has been refused is told on standard error, once for each word. At the end
  * the number of datagram trains is told there, "trains: 12 sent, 1 refused", by this
- * or by the real kernel.
+ * or by the real kernel; and "trains go again" when one leaves with datagrams of a size
+ * that had been refused.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -66,6 +67,7 @@ static const char *const words[WORDS] = {
 static bool wanted[WORDS];
 static atomic_bool told[WORDS];
 static atomic_ulong trains_sent, trains_refused;
+static atomic_uint refused_size;	/* of the datagrams of the last refused train; 0: none */
 
 static int (*real_uname)(struct utsname *);
 static int (*real_setsockopt)(int, int, int, const void *, socklen_t);
@@ -174,6 +176,29 @@ static bool is_train(const struct msghdr *message)
 	return control && control->cmsg_level == SOL_UDP && control->cmsg_type == UDP_SEGMENT;
 }
 
+static uint16_t train_size(const struct msghdr *message)
+{
+	uint16_t size;
+
+	memcpy(&size, CMSG_DATA((const struct cmsghdr *)message->msg_control), sizeof(size));
+	return size;
+}
+
+static void note_refused(const struct msghdr *message)
+{
+	trains_refused++;
+	refused_size = train_size(message);
+}
+
+static void note_sent(const struct msghdr *message)
+{
+	trains_sent++;
+	if (refused_size && train_size(message) >= refused_size) {
+		refused_size = 0;
+		dprintf(STDERR_FILENO, "trains go again\n");
+	}
+}
+
 static int refuse_message(const struct msghdr *message)
 {
 	if (is_train(message)) {
@@ -203,9 +228,11 @@ int sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
 	if (good)
 		sent = real_sendmmsg(fd, messages, good, flags);
 	if (sent < 0 && is_train(&messages->msg_hdr))
-		trains_refused++;
-	for (int i = 0; i < sent; i++)
-		trains_sent += is_train(&messages[i].msg_hdr);
+		note_refused(&messages->msg_hdr);
+	for (int i = 0; i < sent; i++) {
+		if (is_train(&messages[i].msg_hdr))
+			note_sent(&messages[i].msg_hdr);
+	}
 	return sent;
 }
 
