@@ -185,8 +185,12 @@ static int prepare_client_pair(const struct plug_spec *spec, const char *guest, 
 	return netdev_set_up(spec->host_if, true, err);
 }
 
-static int prepare_own_pair(const struct plug_spec *spec, struct plug *plug, struct err *err)
+static int prepare_own_pair(const struct plug_spec *spec, const char *guest, struct plug *plug,
+			    struct err *err)
 {
+	struct err ignored;
+
+	netdev_limit_segmentation(guest, &ignored);
 	if (netdev_set_alias(spec->host_if, spec->alias, err) < 0 ||
 	    (spec->mtu && netdev_set_mtu(spec->host_if, spec->mtu, err) < 0))
 		return -err->code;
@@ -211,7 +215,7 @@ static int make_pair(const struct plug_request *request, char name[NETDEV_NAME_M
 	plug->host_index = index;
 	if (spec->backend == PLUG_PAIR)
 		return prepare_client_pair(spec, name, err);
-	return prepare_own_pair(spec, plug, err);
+	return prepare_own_pair(spec, name, plug, err);
 }
 
 /* ---- moving it */

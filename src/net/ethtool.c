@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "base/kernel.h"
 #include "net/netlink.h"
 
 /* Features that are switched together; NULL ends the list. */
@@ -28,6 +29,8 @@ static const struct features tx_checksum = { {
 } };
 
 static const struct features gro = { { "rx-gro" } };
+static const struct features sctp_segmentation = { { "tx-sctp-segmentation" } };
+static const struct features udp_segmentation = { { "tx-udp-segmentation" } };
 
 static struct nlattr *inner(struct nlattr *outer, int type)
 {
@@ -196,4 +199,20 @@ int netdev_set_tx_checksum(const char *name, bool on, struct err *err)
 int netdev_set_gro(const char *name, bool on, struct err *err)
 {
 	return set_features(name, &gro, on, err);
+}
+
+/* netdev_limit_segmentation() - have an interface send no super-frames that virtio headers lack
+ *
+ * A packet socket at the other end of a veth pair loses those: of SCTP always, of UDP before
+ * Linux 6.2.
+ *
+ * Return: as netdev_set_tx_checksum().
+ */
+int netdev_limit_segmentation(const char *name, struct err *err)
+{
+	int ret = set_features(name, &sctp_segmentation, false, err);
+
+	if (ret || !kernel_is_before(6, 2))
+		return ret;
+	return set_features(name, &udp_segmentation, false, err);
 }

@@ -28,6 +28,7 @@ int netdev_set_mtu(const char *name, uint32_t mtu, struct err *err);
 int netdev_set_alias(const char *name, const char *alias, struct err *err);
 int netdev_set_tx_checksum(const char *name, bool on, struct err *err);
 int netdev_set_gro(const char *name, bool on, struct err *err);
+int netdev_limit_segmentation(const char *name, struct err *err);
 
 int netdev_add_address(const char *name, const char *text, struct err *err);
 int netdev_isolate(const char *name, struct err *err);

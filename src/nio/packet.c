@@ -33,10 +33,10 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/kernel.h"
 #include "base/str.h"
 #include "nio/sock.h"
 #include "pkt/vlan.h"
@@ -300,18 +300,6 @@ void packet_close(struct nio *nio)
 	free(to_packet(nio));
 }
 
-/* Before 5.19 the kernel loses super-frames with VLAN tags that are sent like this, and
- * says nothing. Its number is all there is to tell by.
- */
-static bool kernel_loses_tagged(void)
-{
-	struct utsname system;
-	int major, minor;
-
-	return !uname(&system) && sscanf(system.release, "%d.%d", &major, &minor) == 2 &&
-	       (major < 5 || (major == 5 && minor < 19));
-}
-
 static int open_socket(const char *interface, unsigned index, struct vnet_support *support,
 		       struct err *err)
 {
@@ -325,7 +313,10 @@ static int open_socket(const char *interface, unsigned index, struct vnet_suppor
 		return err_sys(err, errno, "PACKET_AUXDATA");
 	support->header = !setsockopt(fd, SOL_PACKET, PACKET_VNET_HDR, &on, sizeof(on));
 	support->tcp = support->udp = support->header && nio_offload;
-	support->untagged = kernel_loses_tagged();
+	/* Before, super-frames with VLAN tags that are sent like this are lost, and nobody
+	 * says so.
+	 */
+	support->untagged = kernel_is_before(5, 19);
 	sock_grow_buffers(fd);
 	if (bind_to(fd, index, err) < 0)
 		return err_wrap(err, "%s", interface);

@@ -7,6 +7,7 @@ import time
 import pytest
 
 from lab import frames, wire
+from lab.attachments import Containers, wait_state
 from lab.nodes import GSO_TCPV4, Injector, Node, tcp_transfer, udp_datagrams, until_it_arrives
 from lab.program import free_port
 from lab.wait import wait_until
@@ -44,10 +45,10 @@ def refuse_library(tmp_path_factory):
 @pytest.fixture
 def launch_refusing(launch, refuse_library):
     """A maker of programs on a kernel that lacks features."""
-    def make(words, **kwargs):
+    def make(words, env=(), **kwargs):
         options = os.environ.get("ASAN_OPTIONS", "")
-        return launch(env={"LD_PRELOAD": refuse_library, "UBRIDGE_REFUSE": ",".join(words),
-                           "ASAN_OPTIONS": f"{options}:verify_asan_link_order=0".strip(":")},
+        return launch(env=dict(env, LD_PRELOAD=refuse_library, UBRIDGE_REFUSE=",".join(words),
+                               ASAN_OPTIONS=f"{options}:verify_asan_link_order=0".strip(":")),
                       **kwargs)
     return make
 
@@ -304,3 +305,25 @@ def test_path_mtu_grows_again(narrow, ns):
     assert not goes_again()
     ns.ip("link set wa mtu 1500")
     wait_until(goes_again, 20, "trains")
+
+
+@pytest.fixture
+def containers(engine):
+    containers = Containers(engine)
+    yield containers
+    containers.close()
+
+
+@pytest.mark.parametrize("words, udp", [([], "on"), (["tagged"], "off")])
+def test_containers_send_no_super_frames_that_get_lost(launch_refusing, engine, containers, words,
+                                                       udp):
+    """Virtio headers have none for SCTP, and before Linux 6.2 none for UDP."""
+    name = containers.run()
+    program = launch_refusing(words, env=engine.environment)
+    program.ok("bridge create t")
+    program.ok(f"bridge add_nio_docker t {name} eth1 backend=veth")
+    wait_state(program, "attached")
+    features = containers.enter(name, "ethtool", "-k", "eth1").splitlines()
+    assert "tx-sctp-segmentation: off" in features
+    assert f"tx-udp-segmentation: {udp}" in features
+    assert "\ttx-tcp-segmentation: on" in features

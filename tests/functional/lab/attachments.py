@@ -76,14 +76,17 @@ class Containers:
     def pid(self, name):
         return int(self.inspect(name, ".State.Pid"))
 
-    def ip(self, name, words):
-        """The host's ip command in the container's network; an exec would be slower, and for a
+    def enter(self, name, *argv):
+        """Run the host's command in the container's network; an exec would be slower, and for a
         moment after a start the runtime may refuse it."""
-        argv = ["nsenter", "-n", "-t", str(self.pid(name)), "ip", *words.split()]
-        done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        done = subprocess.run(["nsenter", "-n", "-t", str(self.pid(name)), *argv],
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
                               timeout=20)
         assert done.returncode == 0, done.stdout
         return done.stdout
+
+    def ip(self, name, words):
+        return self.enter(name, "ip", *words.split())
 
     def close(self):
         for name in self.names:
