@@ -204,6 +204,14 @@ def udp_udp(size):
     return measure
 
 
+def udp_direct(size):
+    """What the sink gets without a bridge in between: the most that a bridge can deliver."""
+    def measure(bed, seconds):
+        source, sink = bed.next_port(), bed.next_port()
+        return [blast(bed, (source, sink, sink), size, seconds)[1] / 1e3]
+    return measure
+
+
 def udp_udp_capture(size):
     def measure(bed, program, seconds):
         file, record = bed.path("capture.pcap"), bed.path("map")
