@@ -194,10 +194,11 @@ static int prepare_own_pair(const struct plug_spec *spec, const char *guest, str
 	if (netdev_set_alias(spec->host_if, spec->alias, err) < 0 ||
 	    (spec->mtu && netdev_set_mtu(spec->host_if, spec->mtu, err) < 0))
 		return -err->code;
-	plug->device = nio_raw_open(spec->host_if, err);
-	if (!plug->device)
+	/* a socket on an interface that is not up yet would begin with an error */
+	if (netdev_isolate(spec->host_if, err) < 0)
 		return -err->code;
-	return netdev_isolate(spec->host_if, err);
+	plug->device = nio_raw_open(spec->host_if, err);
+	return plug->device ? 0 : -err->code;
 }
 
 static int make_pair(const struct plug_request *request, char name[NETDEV_NAME_MAX],

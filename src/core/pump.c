@@ -156,26 +156,18 @@ static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop re
 	}
 }
 
-/* Why the device is gone was noted when that was found out. */
-static void drop_gone(const struct nio *sink, struct batch *batch)
-{
-	const struct nio_counters *counters = &sink->counters;
-
-	drop_all(batch, DROP_DOWN);
-	if (counters->last_drop == FRAME_KEEP || counters->last_drop == DROP_DOWN)
-		errno = counters->last_error;
-}
-
 static void transmit(struct pump *pump, struct batch *batch)
 {
 	struct nio *sink = sink_nio(pump);
 	int error;
 
 	errno = 0;
-	if (sink->gone)
-		drop_gone(sink, batch);
-	else
+	if (sink->gone) {
+		drop_all(batch, DROP_DOWN);
+		errno = sink->gone_error;
+	} else {
 		sink->ops->send(sink, batch);
+	}
 	error = errno;
 	if (sink->patient)
 		hold_back(pump, batch, DROP_NO_BUFFER);
@@ -366,12 +358,13 @@ void pump_after_swap(struct pump *pump)
 		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
 }
 
-static void device_gone(struct pump *pump)
+static void device_gone(struct pump *pump, int error)
 {
 	struct nio *nio = source_nio(pump);
 
 	log_error("%s %s is down or gone, its link waits for it", nio->ops->kind, nio->desc);
 	nio->gone = true;
+	nio->gone_error = error;
 	stop_watching(pump);
 	revive_later(pump);
 }
@@ -397,7 +390,7 @@ static void receive(struct loop_source *source, uint32_t events)
 	result = nio->ops->recv(nio, batch);
 	if (result < 0) {
 		nio_note_error(nio, FRAME_KEEP, -result);
-		device_gone(pump);
+		device_gone(pump, -result);
 		return;
 	}
 	pump_watch_again(pump);
@@ -413,15 +406,21 @@ static void try_revive(struct loop_timer *timer)
 	struct pump *pump = container_of(timer, struct pump, revive);
 	struct nio *nio = source_nio(pump);
 	struct err err;
+	int result;
 
-	if (!nio->ops->revive || nio->ops->revive(nio, &err) < 0) {
+	if (!nio->ops->revive)
+		return;
+	result = nio->ops->revive(nio, &err);
+	if (result < 0) {
+		/* what was down may have been deleted since */
+		nio->gone_error = -result;
 		revive_later(pump);
 		return;
 	}
 	nio->gone = false;
 	log_error("%s %s is back", nio->ops->kind, nio->desc);
 	if (watch(pump, &err) < 0)
-		device_gone(pump);
+		device_gone(pump, err.code);
 }
 
 /* Moves queued frames that are due at @now to a batch, in order; they are to be freed after it. */

@@ -75,6 +75,7 @@ struct nio {
 	bool patient;			/* its peer's queue is short: wait where it is full */
 	bool streaming;			/* frames come one by one, faster than they are taken */
 	bool gone;			/* the device is away, see revive() and swap() */
+	int gone_error;			/* the errno that says why, while it is gone */
 	uint64_t serial;		/* given with its place in a bridge, and never again */
 	struct nio_counters counters;
 };

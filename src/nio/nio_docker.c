@@ -25,7 +25,16 @@ static void mirror(struct nio_docker *self)
 {
 	self->nio.fd = self->inner ? self->inner->fd : -1;
 	self->nio.takes_gso = self->inner && self->inner->takes_gso;
+	self->nio.untagged_gso = self->inner && self->inner->untagged_gso;
 	self->nio.patient = self->inner && self->inner->patient;
+}
+
+/* What its device has counted is the NIO's. */
+static void take_errors(struct nio *nio, struct nio_counters *from)
+{
+	nio->counters.errors += from->errors;
+	from->errors = 0;
+	nio_note_error(nio, FRAME_KEEP, from->last_error);
 }
 
 static int docker_recv(struct nio *nio, struct batch *batch)
@@ -33,8 +42,8 @@ static int docker_recv(struct nio *nio, struct batch *batch)
 	struct nio_docker *self = to_docker(nio);
 	int result = self->inner->ops->recv(self->inner, batch);
 
-	nio->counters.errors += self->inner->counters.errors;
-	self->inner->counters.errors = 0;
+	if (self->inner->counters.errors)
+		take_errors(nio, &self->inner->counters);
 	mirror(self);
 	if (result < 0)
 		self->owner->lost(self->owner);
@@ -55,6 +64,7 @@ static struct nio *docker_swap(struct nio *nio, struct nio *device)
 
 	self->inner = device;
 	nio->gone = !device;
+	nio->gone_error = ENODEV;
 	mirror(self);
 	return old;
 }

@@ -76,7 +76,9 @@ static bool device_is_gone(int error)
 	return error == EBADFD || error == EFAULT || error == ENODEV;
 }
 
-/* Adds one frame; -EAGAIN: there is none, another error: the device is gone. */
+/* Adds one frame; -EAGAIN: there is none, -ENODEV: the device is gone, which the kernel calls
+ * by names that tell people nothing.
+ */
 static int read_frame(struct nio_tap *tap, int fd, struct batch *batch)
 {
 	struct virtio_net_hdr vnet = { 0 };
@@ -87,7 +89,7 @@ static int read_frame(struct nio_tap *tap, int fd, struct batch *batch)
 
 	if (got < 0) {
 		if (device_is_gone(errno))
-			return -errno;
+			return -ENODEV;
 		if (errno != EAGAIN)
 			nio_count_error(&tap->nio, errno);
 		return -EAGAIN;
@@ -270,7 +272,11 @@ static int write_out(const struct nio_tap *tap, struct coalesced *out)
 		piece[count++] = (struct iovec){ &out->vnet, sizeof(out->vnet) };
 	memcpy(piece + count, out->piece, out->pieces * sizeof(*piece));
 	count += (int)out->pieces;
-	return writev(tap->nio.fd, piece, count) < 0 ? errno : 0;
+	if (writev(tap->nio.fd, piece, count) >= 0)
+		return 0;
+	if (device_is_gone(errno))
+		errno = ENODEV;
+	return errno;
 }
 
 static void tap_send(struct nio *nio, struct batch *batch)
@@ -289,9 +295,7 @@ static void tap_send(struct nio *nio, struct batch *batch)
 			for (unsigned k = i; error && k < i + taken; k++) {
 				struct frame *frame = &batch->frame[k];
 
-				frame->drop = device_is_gone(error) ? DROP_DOWN :
-					      error == EINVAL       ? DROP_RUNT :
-								      sock_drop_reason(error);
+				frame->drop = error == EINVAL ? DROP_RUNT : sock_drop_reason(error);
 			}
 		}
 		i += taken;
