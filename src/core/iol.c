@@ -38,6 +38,16 @@ static const struct link_words port_words = {
 
 /* ---- the way from IOL, on the worker */
 
+static void count_empty(struct iol_bridge *bridge, const struct batch *batch)
+{
+	uint8_t port;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (iol_is_empty(&batch->frame[i], &port) && iol_port_has_nio(bridge, port))
+			bridge->port[port]->nio[SIDE_SOURCE]->counters.drop[DROP_RUNT]++;
+	}
+}
+
 static void receive(struct loop_source *source, uint32_t events)
 {
 	struct iol_bridge *bridge = container_of(source, struct iol_bridge, source);
@@ -48,6 +58,7 @@ static void receive(struct loop_source *source, uint32_t events)
 	(void)events;
 	batch_clear(batch);
 	unix_socket_recv(bridge->socket.fd, batch);
+	count_empty(bridge, batch);
 	for (unsigned next = 0; iol_next_run(batch, &next, &run, &port);) {
 		if (iol_port_has_nio(bridge, port))
 			pump_forward(&bridge->port[port]->pump[SIDE_SOURCE], &run);

@@ -69,6 +69,15 @@ static uint8_t port_of(const struct frame *datagram)
 	return datagram->data[offsetof(struct iol_header, destination_port)];
 }
 
+/* iol_is_empty() - whether a datagram for @port has nothing behind its header */
+bool iol_is_empty(const struct frame *datagram, uint8_t *port)
+{
+	if (datagram->len != sizeof(struct iol_header))
+		return false;
+	*port = port_of(datagram);
+	return true;
+}
+
 /* iol_next_run() - the next frames of a batch of datagrams that are for the same port
  * @batch: as received; datagrams without a frame are passed over
  * @next: 0 at first, and then as the last call left it

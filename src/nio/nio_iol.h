@@ -21,6 +21,7 @@ struct iol_header {
 /* Where the sockets of a user's instances are. */
 int iol_socket_path(char *path, size_t size, unsigned id, const char *suffix);
 
+bool iol_is_empty(const struct frame *datagram, uint8_t *port);
 bool iol_next_run(const struct batch *batch, unsigned *next, struct batch *run, uint8_t *port);
 
 struct nio *nio_iol_open(int fd, unsigned bridge_id, unsigned iol_id, uint8_t port,
