@@ -13,6 +13,10 @@
  * The kernel strips VLAN tags and tells them beside the frame: they are put
  * back before anybody sees it.
  *
+ * Without a carrier, which is what the other end of a veth pair takes away when it goes
+ * down, the kernel drops what is sent and reports success. So it is looked at from time
+ * to time. Frames are sent all the same, but those that nobody gets do not count as sent.
+ *
  * An interface that goes down reports ENETDOWN once. The socket works again when it
  * is up, but if it is deleted before that, nothing more is reported, and the socket
  * is bound to nothing. So the NIO is gone from the first error on, until revive()
@@ -36,6 +40,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/kernel.h"
 #include "base/str.h"
 #include "nio/sock.h"
@@ -43,6 +48,11 @@
 
 /* Messages in one send call; each may be a super-frame of its own. */
 #define SEND_MESSAGES 16
+
+/* How long a carrier that was there is taken to be there still: a look costs as much as
+ * sending a small frame.
+ */
+#define CARRIER_TRUST (10 * NSEC_PER_MSEC)
 
 static struct nio_packet *to_packet(struct nio *nio)
 {
@@ -102,15 +112,39 @@ static uint32_t mtu_now(const struct nio_packet *self)
 	return (uint32_t)request.ifr_mtu;
 }
 
-/* 0: the interface is there and up; else what it lacks. Its name may have changed. */
-static int check_interface(const struct nio_packet *self)
+/* Its IFF_… flags, or -ENODEV. Its name may have changed. */
+static int interface_flags(const struct nio_packet *self)
 {
-	struct ifreq request = { 0 };
+	struct ifreq request = { .ifr_ifindex = (int)self->index };
 
-	if (!if_indextoname(self->index, request.ifr_name) ||
+	if (ioctl(self->nio.fd, SIOCGIFNAME, &request) < 0 ||
 	    ioctl(self->nio.fd, SIOCGIFFLAGS, &request) < 0)
 		return -ENODEV;
-	return request.ifr_flags & IFF_UP ? 0 : -ENETDOWN;
+	return (unsigned short)request.ifr_flags;
+}
+
+/* 0: the interface is there and up; else what it lacks. */
+static int check_interface(const struct nio_packet *self)
+{
+	int flags = interface_flags(self);
+
+	if (flags < 0)
+		return flags;
+	return flags & IFF_UP ? 0 : -ENETDOWN;
+}
+
+/* Where the interface is down or gone each send says so itself. */
+static bool lacks_carrier(struct nio_packet *self)
+{
+	uint64_t now = clock_now();
+	int flags;
+
+	if (self->carrier && now < self->carrier_look)
+		return false;
+	flags = interface_flags(self);
+	self->carrier = flags < 0 || !(flags & IFF_UP) || flags & IFF_RUNNING;
+	self->carrier_look = now + CARRIER_TRUST;
+	return !self->carrier;
 }
 
 int packet_recv(struct nio *nio, struct batch *batch)
@@ -232,9 +266,20 @@ static unsigned add_message(struct nio_packet *self, const struct batch *batch, 
 	return taken;
 }
 
+static void drop_unheard(struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (batch->frame[i].drop == FRAME_KEEP) {
+			batch->frame[i].drop = DROP_DOWN;
+			errno = ENETDOWN;
+		}
+	}
+}
+
 void packet_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_packet *self = to_packet(nio);
+	bool in_vain = lacks_carrier(self);
 	struct outgoing out;
 
 	out.count = 0;
@@ -252,6 +297,8 @@ void packet_send(struct nio *nio, struct batch *batch)
 			flush(self, batch, &out);
 	}
 	flush(self, batch, &out);
+	if (in_vain)
+		drop_unheard(batch);
 }
 
 /* ---- opening and closing */

@@ -15,61 +15,17 @@ import time
 import pytest
 
 from lab import capture, frames
-from lab.counters import Witness, counters, recovers
+from lab.clock import StepClock
+from lab.counters import counters, recovers
+from lab.faults import BURST, burst, destination, dropped, found_down, link, witness
 from lab.wait import wait_until
 
-BURST = 20
 
-
-@pytest.fixture(autouse=True)
-def witness(ub, peers):
-    left, right = peers.udp(), peers.udp()
-    left.to, right.to = peers.port(), peers.port()
-    ub.udp_bridge("witness", (left.to, left.port), (right.to, right.port))
-    thread = Witness(left, right)
-    yield thread
-    thread.check()
-    assert ub.alive()
-    # one line for a change of state, none for a frame
-    assert len(ub.stderr().splitlines()) < 10, ub.stderr()
-
-
-@pytest.fixture
-def link(ub, peers):
-    """link(COMMAND...): a running bridge "b" from a UDP peer to the NIO that COMMAND adds."""
-    def make(command):
-        near = peers.udp()
-        near.to = peers.port()
-        ub.ok("bridge create b")
-        ub.ok(f"bridge add_nio_udp b {near.to} 127.0.0.1 {near.port}")
-        ub.ok(f"bridge {command}")
-        ub.ok("bridge start b")
-        return near
-    return make
-
-
-@pytest.fixture
-def raw_link(ns, peers, link):
+@pytest.fixture(params=["linux_raw", "ethernet"])
+def raw_link(request, ns, peers, link):
     """A bridge to the interface "va", behind which is "vb"."""
     ns.veth("va", "vb")
-    return link("add_nio_linux_raw b va"), peers.raw("vb")
-
-
-def burst(peer, size=60):
-    """Some frames, sent one by one so that each has a fate of its own."""
-    for number in range(BURST):
-        peer.send(frames.frame(b"lost %d" % number, size))
-
-
-def destination(ub):
-    return counters(ub, "b")["destination"]
-
-
-def dropped(ub, reason, count=BURST):
-    """Wait until so many frames were dropped for this reason; returns the NIO's counters."""
-    wait_until(lambda: destination(ub)[f"drop_{reason}"] >= count,
-               what=f"drop_{reason} ({destination(ub)})")
-    return destination(ub)
+    return link(f"add_nio_{request.param} b va"), peers.raw("vb")
 
 
 # ---- UDP
@@ -153,6 +109,17 @@ def test_udp_packet_filter_of_the_host(ub, ns, peers, link, patience, chain, tar
     recovers(near.send, far, patience)
 
 
+def test_udp_without_room(ub, ns, routed, patience):
+    """The queue of the interface is full, which the kernel does not tell who sends UDP."""
+    near, far, _ = routed
+    ns.run(*"tc qdisc add dev ra root tbf rate 8kbit burst 2000 limit 3000".split())
+    for _ in range(5):
+        burst(near, 1000)
+    wait_until(lambda: ub.stats("b")["source"][0] >= 5 * BURST, what="the frames to be taken")
+    ns.run(*"tc qdisc del dev ra root".split())
+    recovers(near.send, far, patience)
+
+
 def test_udp_path_mtu_shrinks_and_grows(ub, ns, routed, patience):
     """Trains of datagrams that do not fit any more are sent in other ways, and arrive."""
     near, far, other = routed
@@ -217,14 +184,17 @@ def test_interface_down_and_up(ub, ns, raw_link, patience):
 
 def test_the_other_end_of_an_interface_down_and_up(ub, ns, raw_link, patience):
     near, far = raw_link
+    recovers(near.send, far, patience)
     ns.ip("link set vb down")
+    before = found_down(ub, near)
     burst(near)
-    wait_until(lambda: ub.stats("b")["source"][0] == BURST, what="the frames to be taken")
+    seen = dropped(ub, "down", before["drop_down"] + BURST)
+    assert (seen["state"], seen["last_error"]) == ("down", "Network is down")
+    assert seen["out_frames"] == before["out_frames"]
     ns.ip("link set vb up")
     recovers(near.send, far, patience)
-    seen = destination(ub)
-    drops = sum(value for key, value in seen.items() if key.startswith("drop_"))
-    assert drops + seen["errors"] + seen["out_frames"] >= BURST
+    recovers(far.send, near, patience)
+    assert destination(ub)["state"] == "up"
 
 
 def test_interface_deleted_and_made_again(ub, ns, peers, raw_link, patience):
@@ -233,13 +203,29 @@ def test_interface_deleted_and_made_again(ub, ns, peers, raw_link, patience):
     ns.ip("link del va")
     wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
     burst(near)
-    seen = dropped(ub, "down")
-    assert seen["last_error"]
+    dropped(ub, "down")
+    wait_until(lambda: burst(near) or destination(ub)["last_error"] == "No such device",
+               1 * patience, "the reason")
     ns.veth("va", "vb")
     far = peers.raw("vb")
     recovers(near.send, far, patience)
     recovers(far.send, near, patience)
     assert destination(ub)["state"] == "up"
+
+
+def test_pcap_filter_of_an_interface_made_again(ub, ns, peers, link, patience):
+    """It is the NIO's, not the interface's."""
+    ns.veth("va", "vb")
+    near = link("add_nio_ethernet b va")
+    ub.ok(f'bridge set_pcap_filter b "not ether src {frames.DST}"')
+    ns.ip("link del va")
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    ns.veth("va", "vb")
+    far = peers.raw("vb")
+    recovers(far.send, near, patience)
+    far.send(frames.frame(b"blocked", src=frames.DST))
+    far.send(frames.frame(b"passes"))
+    near.expect(frames.frame(b"passes"))
 
 
 def test_interface_renamed(ub, ns, raw_link, patience):
@@ -267,10 +253,8 @@ def test_interface_moved_away_and_another_takes_its_name(ub, ns, namespaces, pee
     recovers(near.send, peers.raw("vd"), patience)
 
 
-@pytest.mark.parametrize("command", ["add_nio_linux_raw b va", "add_nio_ethernet b va"])
-def test_mtu_changed_under_frames(ub, ns, peers, link, patience, command):
-    ns.veth("va", "vb")
-    near, far = link(command), peers.raw("vb")
+def test_mtu_changed_under_frames(ub, ns, raw_link, patience):
+    near, far = raw_link
     ns.ip("link set va mtu 1000")
     burst(near, 1500)
     seen = dropped(ub, "too_long")
@@ -300,7 +284,26 @@ def test_jumbo_frames_to_an_ordinary_interface(ub, raw_link, patience):
     recovers(near.send, far, patience)
 
 
-@pytest.mark.parametrize("kind", ["linux_raw", "tap"])
+@pytest.mark.parametrize("kind", ["linux_raw", "ethernet"])
+def test_the_longest_frames_to_an_interface(ub, ns, peers, directory, patience, kind):
+    """From a UNIX socket, which takes 65535 bytes."""
+    ns.veth("va", "vb")
+    near, far = peers.unix(f"{directory}/near"), peers.raw("vb")
+    ub.ok("bridge create b")
+    ub.ok(f"bridge add_nio_unix b {directory}/nio {directory}/near")
+    ub.ok(f"bridge add_nio_{kind} b va")
+    ub.ok("bridge start b")
+
+    def send(packet):
+        near.send(packet, f"{directory}/nio")
+    for number in range(BURST):
+        send(frames.frame(b"%d" % number, 65535))
+    assert dropped(ub, "too_long")["last_error"] == "Message too long"
+    recovers(send, far, patience)
+    recovers(far.send, near, patience)
+
+
+@pytest.mark.parametrize("kind", ["linux_raw", "ethernet", "tap"])
 def test_runts(ub, ns, peers, link, patience, kind):
     if kind == "tap":
         near = link("add_nio_tap b va")
@@ -309,7 +312,7 @@ def test_runts(ub, ns, peers, link, patience, kind):
         far = peers.raw("va")
     else:
         ns.veth("va", "vb")
-        near, far = link("add_nio_linux_raw b va"), peers.raw("vb")
+        near, far = link(f"add_nio_{kind} b va"), peers.raw("vb")
     for size in (1, 5, 13):
         near.send(b"x" * size)
     assert dropped(ub, "runt", 3)["out_frames"] == 0
@@ -394,16 +397,18 @@ def test_namespace_destroyed_under_a_tap(ub, ns, link, pause_process, patience):
     wait_until(lambda: destination(ub)["state"] == "down", 10 * patience,
                what="the loss to be noticed")
     burst(near)
-    dropped(ub, "down")
+    assert dropped(ub, "down")["last_error"] == "No such device"
     assert "tapf" not in ns.links()
 
 
 def test_tap_frames_longer_than_any(ub, ns, tap_link, patience):
+    """The host takes what it gets from a TAP device, whatever its MTU is."""
     near, far = tap_link
-    for _ in range(BURST):
-        near.send(frames.frame(size=65507))
-    wait_until(lambda: ub.stats("b")["source"][0] == BURST, what="the frames to be taken")
-    far.receive_all(0.1)
+    for mtu in (1500, 1000):
+        ns.ip(f"link set tapf mtu {mtu}")
+        for size in (1500, 9014, 65507):
+            near.send(frames.frame(size=size))
+            far.expect(frames.frame(size=size))
     recovers(near.send, far, patience)
 
 
@@ -538,6 +543,37 @@ class _Cut:
         return self.peer.receive(within)[8:]
 
 
+def test_iol_datagrams_without_a_frame(ub, peers, iol, patience):
+    """Behind a whole header they are counted where they came in; else they belong to no port."""
+    number, far, path = iol
+    instance = peers.unix(path)
+    bridge = f"{os.path.dirname(path)}/{number + 512}"
+    header = struct.pack("!HHBBBB", number + 512, number, 0x10, 0x10, 1, 0)
+    for length in range(len(header) + 1):
+        for _ in range(BURST):
+            instance.send(header[:length], bridge)
+    instance.send(header + b"x", bridge)
+    far.expect(b"x")
+    seen = counters(ub, "i", "iol_bridge")["port 0/1 source"]
+    assert (seen["drop_runt"], seen["in_frames"]) == (BURST, 1)
+    recovers(far.send, _Cut(instance), patience)
+
+
+def test_iol_instance_stopped_and_replaced(ub, peers, iol, patience):
+    """Frames wait for one that does not read; the one that takes its place gets the next."""
+    number, far, path = iol
+    first = _Cut(peers.unix(path))
+    recovers(far.send, first, patience)
+    for number in range(300):
+        far.send(frames.frame(b"%d" % number))
+    wait_until(lambda: counters(ub, "i", "iol_bridge")["port 0/1 source"]["out_frames"] > 1,
+               what="the first frames")
+    os.unlink(path)
+    second = _Cut(peers.unix(path))
+    recovers(far.send, second, patience)
+    first.peer.sock.close()
+
+
 def test_iol_frames_too_long(ub, peers, iol, patience):
     _, far, path = iol
     instance = _Cut(peers.unix(path))
@@ -620,40 +656,11 @@ def test_file_removed_under_a_capture(ub, tunnel, directory):
     assert capture.packets(path) == [frames.frame()]
 
 
-CLOCK = """
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
-
-/* The wall clock is off by as many seconds as the file has bytes. */
-int clock_gettime(clockid_t clock, struct timespec *now)
-{
-	int (*real)(clockid_t, struct timespec *) = dlsym(RTLD_NEXT, "clock_gettime");
-	int result = real(clock, now);
-	int fd = clock == CLOCK_REALTIME ? open(getenv("CLOCK_OFFSET"), O_RDONLY | O_CLOEXEC) : -1;
-
-	if (fd >= 0) {
-		now->tv_sec += lseek(fd, 0, SEEK_END);
-		close(fd);
-	}
-	return result;
-}
-"""
-
-
 @pytest.mark.plain_build
 def test_clock_stepped(launch, peers, directory):
     """Time-outs and delays do not look at the wall clock; captures do, and only they."""
-    with open(f"{directory}/clock.c", "w", encoding="ascii") as file:
-        file.write(CLOCK)
-    subprocess.run(["gcc", "-shared", "-fPIC", "-o", f"{directory}/clock.so",
-                    f"{directory}/clock.c", "-ldl"], check=True)
-    offset = f"{directory}/offset"
-    open(offset, "wb").close()
-    ub = launch(env={"LD_PRELOAD": f"{directory}/clock.so", "CLOCK_OFFSET": offset})
+    clock = StepClock(directory)
+    ub = launch(env=clock.environment)
     left, right = peers.udp(), peers.udp()
     left.to, right.to = peers.port(), peers.port()
     ub.udp_bridge("c", (left.to, left.port), (right.to, right.port))
@@ -662,7 +669,7 @@ def test_clock_stepped(launch, peers, directory):
     for step in (0, 86400 * 400, 0):
         begin = time.monotonic()
         left.send(frames.frame())
-        os.truncate(offset, step)
+        clock.step(step)
         right.expect(frames.frame())
         assert 0.09 < time.monotonic() - begin < 0.5
     first, second, third = capture.times(f"{directory}/c.pcap")

@@ -1,10 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Network namespaces that live as long as a file descriptor."""
 import ctypes
+import fcntl
 import os
+import socket
+import struct
 import subprocess
 
+from .wait import wait_until
+
 CLONE_NEWNET = 0x40000000
+SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
+IFF_RUNNING = 0x40
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -12,6 +19,10 @@ def _check(result):
     if result != 0:
         errno = ctypes.get_errno()
         raise OSError(errno, os.strerror(errno))
+
+
+def _is_running(request):
+    return bool(struct.unpack_from("H", request, 16)[0] & IFF_RUNNING)
 
 
 class Namespace:
@@ -28,6 +39,14 @@ class Namespace:
             self.fd = os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
             _check(_libc.setns(home.fileno(), CLONE_NEWNET))
         self.ip("link set lo up")
+
+    @classmethod
+    def of(cls, pid):
+        """That of a process. It outlives the process until it is closed."""
+        namespace = cls.__new__(cls)
+        namespace._entered_from = []
+        namespace.fd = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+        return namespace
 
     def close(self):
         os.close(self.fd)
@@ -65,7 +84,9 @@ class Namespace:
     def veth(self, left, right, other=None, up=True):
         """A veth pair; the right end goes into namespace `other` when one is given.
 
-        IPv6 is off on both, so that only the test's own frames are on the wire.
+        IPv6 is off on both, so that only the test's own frames are on the wire. When it is up
+        it carries frames: the kernel drops all until it has noted, in a work item of its own,
+        that the pair has a carrier, which takes a while on a busy machine.
         """
         self.ip(f"link add {left} type veth peer name {right}")
         if other is not None:
@@ -76,6 +97,21 @@ class Namespace:
             ns.quiet(name)
             if up:
                 ns.ip(f"link set {name} up")
+        if up:
+            for ns, name in ((self, left), (other or self, right)):
+                ns.wait_carrier(name)
+
+    def wait_carrier(self, name):
+        """Until the kernel has noted that an interface has a carrier."""
+        with self, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            request = struct.pack("16sH22x", name.encode(), 0)
+
+            def noted():
+                answer = fcntl.ioctl(sock, SIOCGIFFLAGS, request)
+                return answer if _is_running(answer) else None
+            flags = wait_until(noted, what=f"the carrier of {name}")
+            # changes nothing, and takes the lock under which the kernel acts on the carrier
+            fcntl.ioctl(sock, SIOCSIFFLAGS, flags)
 
     def quiet(self, name):
         """No IPv6 chatter on this interface."""
