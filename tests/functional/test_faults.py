@@ -304,7 +304,7 @@ def test_the_longest_frames_to_an_interface(ub, ns, peers, directory, patience, 
 
 
 @pytest.mark.parametrize("kind", ["linux_raw", "ethernet", "tap"])
-def test_runts(ub, ns, peers, link, patience, kind):
+def test_runts_and_empty_datagrams(ub, ns, peers, link, patience, kind):
     if kind == "tap":
         near = link("add_nio_tap b va")
         ns.quiet("va")
@@ -315,8 +315,12 @@ def test_runts(ub, ns, peers, link, patience, kind):
         near, far = link(f"add_nio_{kind} b va"), peers.raw("vb")
     for size in (1, 5, 13):
         near.send(b"x" * size)
-    assert dropped(ub, "runt", 3)["out_frames"] == 0
+    for _ in range(BURST):
+        near.send(b"")
+    seen = dropped(ub, "runt", 3)
+    assert (seen["out_frames"], seen["drop_runt"]) == (0, 3) and seen["last_error"]
     recovers(near.send, far, patience)
+    assert counters(ub, "b")["source"]["drop_runt"] == BURST
 
 
 def test_interface_without_room(ub, ns, raw_link, patience):
@@ -574,10 +578,11 @@ def test_iol_instance_stopped_and_replaced(ub, peers, iol, patience):
     first.peer.sock.close()
 
 
-def test_iol_frames_too_long(ub, peers, iol, patience):
+@pytest.mark.parametrize("size", [4097, 65507])
+def test_iol_frames_too_long(ub, peers, iol, patience, size):
     _, far, path = iol
     instance = _Cut(peers.unix(path))
-    burst(far, 4097)
+    burst(far, size)
     wait_until(lambda: counters(ub, "i", "iol_bridge")["port 0/1 source"]["drop_too_long"] == BURST,
                what="the drops")
     assert counters(ub, "i", "iol_bridge")["port 0/1 source"]["last_error"] == "Frame too long"
