@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ubridge: options, wiring, exit status. */
+/* ubridge: wiring, exit status. */
 #include <config.h>
 
-#include <getopt.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,8 +15,8 @@
 #include "attach/session.h"
 #include "base/log.h"
 #include "base/privileges.h"
-#include "base/str.h"
 #include "conf/ini.h"
+#include "conf/options.h"
 #include "core/bridge.h"
 #include "core/iol.h"
 #include "core/worker.h"
@@ -25,80 +24,6 @@
 #include "ctl/control.h"
 #include "ctl/server.h"
 #include "nio/nio_ethernet.h"
-
-#define CONFIG_DEFAULT "ubridge.ini"
-
-struct options {
-	const char *config;
-	const char *listen;
-	const char *listen_unix;
-	bool least_privilege;
-};
-
-enum long_option {
-	OPTION_HELP = 256,
-	OPTION_WORKERS,
-	OPTION_SEED,
-	OPTION_DELAY,
-	OPTION_NO_OFFLOAD,
-	OPTION_NO_REPLUG,
-	OPTION_SAME_USER,
-	OPTION_MAX_CLIENTS,
-	OPTION_MAX_BRIDGES,
-	OPTION_LEAST_PRIVILEGE,
-};
-
-static const struct option long_options[] = {
-	{ "help", no_argument, NULL, OPTION_HELP },
-	{ "version", no_argument, NULL, 'v' },
-	{ "devices", no_argument, NULL, 'e' },
-	{ "file", required_argument, NULL, 'f' },
-	{ "hypervisor", required_argument, NULL, 'H' },
-	{ "unix", required_argument, NULL, 'U' },
-	{ "same-user", no_argument, NULL, OPTION_SAME_USER },
-	{ "max-clients", required_argument, NULL, OPTION_MAX_CLIENTS },
-	{ "max-bridges", required_argument, NULL, OPTION_MAX_BRIDGES },
-	{ "least-privilege", no_argument, NULL, OPTION_LEAST_PRIVILEGE },
-	{ "debug", required_argument, NULL, 'd' },
-	{ "workers", required_argument, NULL, OPTION_WORKERS },
-	{ "seed", required_argument, NULL, OPTION_SEED },
-	{ "delay-frames", required_argument, NULL, OPTION_DELAY },
-	{ "no-offload", no_argument, NULL, OPTION_NO_OFFLOAD },
-	{ "no-replug", no_argument, NULL, OPTION_NO_REPLUG },
-	{ NULL, 0, NULL, 0 },
-};
-
-static void usage(FILE *out, const char *program)
-{
-	fprintf(out,
-		"Usage: %s [OPTION]\n"
-		"\n"
-		"Options:\n"
-		"  -h                           : this text\n"
-		"  -f <file>                    : configuration file (default: " CONFIG_DEFAULT ")\n"
-		"  -H [<ip_address>:]<tcp_port> : serve the control protocol instead; without an\n"
-		"                                 address on the loopback interface only\n"
-		"  -U <path>                    : serve it on a UNIX socket, for this user and root\n"
-		"  -e                           : list the network devices\n"
-		"  -d <level>                   : 1: a line for each packet, 2: with its bytes\n"
-		"  -v                           : print the version\n"
-		"\n"
-		"  --workers <n>                : packet threads at the most (default: processors)\n"
-		"  --seed <n>                   : make the random decisions of filters repeatable\n"
-		"  --delay-frames <n>           : frames that a delay may hold back, each direction\n"
-		"  --same-user                  : over TCP too only this user's processes and root's\n"
-		"  --max-clients <n>            : control connections at a time (default: 1024)\n"
-		"  --max-bridges <n>            : bridges of both kinds (default: 65536)\n"
-		"  --least-privilege            : as root too no capability but NET_ADMIN, NET_RAW,\n"
-		"                                 and no system calls that are not needed\n"
-		"  --no-offload                 : no segmentation offload on any device or socket\n"
-		"  --no-replug                  : bring no interface back that was moved into a\n"
-		"                                 container which is restarted\n"
-		"\n"
-		"Long forms of the others: --help (status 1, as it always was), --file, --hypervisor,\n"
-		"--unix, --devices, --debug, --version.\n",
-		program);
-}
 
 static int list_devices(void)
 {
@@ -112,80 +37,47 @@ static int list_devices(void)
 	return EXIT_SUCCESS;
 }
 
-/* A number of an option, or the end of the program. */
-static int64_t number(const char *option, int64_t min, int64_t max)
+/* What is to be done instead of running; the exit status. */
+static int act(const struct options *options, const char *program)
 {
-	int64_t value;
-
-	if (!parse_int(optarg, min, max, &value)) {
-		log_error("%s: '%s' is no number from %lld to %lld", option, optarg,
-			  (long long)min, (long long)max);
-		exit(EXIT_FAILURE);
+	switch (options->action) {
+	case OPTIONS_LONG_HELP:
+		/* The classic program has no such option: what probes for it gets its status. */
+		options_usage(stdout, program);
+		return EXIT_FAILURE;
+	case OPTIONS_VERSION:
+		printf("ubridge version %s\n", PACKAGE_VERSION);
+		return EXIT_SUCCESS;
+	case OPTIONS_DEVICES:
+		return list_devices();
+	default:
+		options_usage(stdout, program);
+		return EXIT_SUCCESS;
 	}
-	return value;
 }
 
-static void parse_options(int argc, char **argv, struct options *options)
+static void set_seed(const struct options *options)
 {
-	int option;
+	if (options->has_seed)
+		link_options.seed = options->seed;
+	else if (getrandom(&link_options.seed, sizeof(link_options.seed), 0) < 0)
+		link_options.seed = 0;
+}
 
-	while ((option = getopt_long(argc, argv, "hef:H:U:d:v", long_options, NULL)) != -1) {
-		switch (option) {
-		case 'h':
-			usage(stdout, argv[0]);
-			exit(EXIT_SUCCESS);
-		case OPTION_HELP:
-			/* The classic program has no such option: what probes for it gets its status. */
-			usage(stdout, argv[0]);
-			exit(EXIT_FAILURE);
-		case 'v':
-			printf("ubridge version %s\n", PACKAGE_VERSION);
-			exit(EXIT_SUCCESS);
-		case 'e':
-			exit(list_devices());
-		case 'f':
-			options->config = optarg;
-			break;
-		case 'H':
-			options->listen = optarg;
-			break;
-		case 'U':
-			options->listen_unix = optarg;
-			break;
-		case OPTION_SAME_USER:
-			server_options.same_user = true;
-			break;
-		case OPTION_LEAST_PRIVILEGE:
-			options->least_privilege = true;
-			break;
-		case OPTION_MAX_CLIENTS:
-			server_options.max_clients = (unsigned)number("--max-clients", 1, 1000000);
-			break;
-		case OPTION_MAX_BRIDGES:
-			max_bridges = (unsigned)number("--max-bridges", 1, 10000000);
-			break;
-		case 'd':
-			link_options.debug = (unsigned)number("-d", 0, 2);
-			break;
-		case OPTION_WORKERS:
-			workers_set_limit((unsigned)number("--workers", 1, 1024));
-			break;
-		case OPTION_SEED:
-			link_options.seed = (uint64_t)number("--seed", 0, INT64_MAX);
-			break;
-		case OPTION_DELAY:
-			link_options.delay_frames = (uint32_t)number("--delay-frames", 1, 100000000);
-			break;
-		case OPTION_NO_OFFLOAD:
-			nio_offload = false;
-			break;
-		case OPTION_NO_REPLUG:
-			replug_enabled = false;
-			break;
-		default:
-			exit(EXIT_FAILURE);
-		}
-	}
+static void apply(const struct options *options)
+{
+	set_seed(options);
+	link_options.debug = options->debug;
+	if (options->delay_frames)
+		link_options.delay_frames = options->delay_frames;
+	if (options->max_clients)
+		server_options.max_clients = options->max_clients;
+	if (options->max_bridges)
+		max_bridges = options->max_bridges;
+	server_options.same_user = options->same_user;
+	workers_set_limit(options->workers);
+	nio_offload = !options->no_offload;
+	replug_enabled = !options->no_replug;
 }
 
 /* Each NIO and each client takes a descriptor. */
@@ -255,14 +147,16 @@ static int run_config(const char *path)
 
 int main(int argc, char **argv)
 {
-	struct options options = { .config = CONFIG_DEFAULT };
+	struct options options;
 	struct err err;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	setvbuf(stderr, NULL, _IOLBF, 0);
-	if (getrandom(&link_options.seed, sizeof(link_options.seed), 0) < 0)
-		link_options.seed = 0;
-	parse_options(argc, argv, &options);
+	if (!options_parse(&options, argc, argv))
+		return EXIT_FAILURE;
+	if (options.action != OPTIONS_RUN)
+		return act(&options, argv[0]);
+	apply(&options);
 	log_info("uBridge version %s running with LIBPCAP", PACKAGE_VERSION);
 	raise_file_limit();
 	if (privileges_drop(options.least_privilege, &err) < 0)
