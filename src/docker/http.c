@@ -339,6 +339,15 @@ static int look_for_server(const struct http_endpoint *endpoint, struct err *err
 	return libcurl_load(err);
 }
 
+/* Of a stream that has ended: its lines were handed on, and one that is not complete is none. */
+static void drop_body(struct http_reply *reply)
+{
+	const long status = reply->status;
+
+	http_reply_free(reply);
+	reply->status = status;
+}
+
 static int get(const struct http_request *request, struct http_lines *lines,
 	       struct http_reply *reply, struct err *err)
 {
@@ -361,6 +370,8 @@ static int get(const struct http_request *request, struct http_lines *lines,
 	libcurl.multi_cleanup(multi);
 	if (rc < 0)
 		http_reply_free(reply);
+	else if (lines && reply->status == 200)
+		drop_body(reply);
 	return rc;
 }
 
