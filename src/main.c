@@ -8,7 +8,6 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 
-#include "attach/attach.h"
 #include "attach/leftover.h"
 #include "attach/replug.h"
 #include "attach/run_wait.h"
@@ -94,7 +93,7 @@ static void raise_file_limit(void)
 static void close_all(void)
 {
 	run_wait_end_all();
-	attach_forget_adopted();
+	replug_forget_all();
 	bridge_delete_all();
 	iol_delete_all();
 	session_fini();

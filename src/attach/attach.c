@@ -671,8 +671,7 @@ void attach_forget_pair(const char *interface)
 
 	for (struct attachment *self = attachments; self; self = next) {
 		next = self->next;
-		if (self->spec.backend == PLUG_PAIR && (!strcmp(self->spec.host_if, interface) ||
-							!strcmp(self->spec.guest_if, interface)))
+		if (plug_is_pair(&self->spec, interface))
 			end_attachment(self);
 	}
 }

@@ -68,6 +68,13 @@ void plug_run_of(struct plug_run *run, const struct engine_container *container)
 	run->pid = container->pid;
 }
 
+/* plug_is_pair() - whether an interface is an end of the client's pair that @spec is about */
+bool plug_is_pair(const struct plug_spec *spec, const char *interface)
+{
+	return spec->backend == PLUG_PAIR &&
+	       (!strcmp(spec->host_if, interface) || !strcmp(spec->guest_if, interface));
+}
+
 /* ---- finding the way in */
 
 static int check_network(const struct engine_container *container, struct err *err)

@@ -15,14 +15,19 @@
 #include "base/cleanup.h"
 #include "base/log.h"
 
+/* After a move: is the process a container's? */
 struct search {
+	struct search *next;
 	struct session_job job;
 	struct attach_adoption adoption;
 	pid_t pid;
-	struct err err;			/* code 0: it is a container's */
+	struct err err;			/* code 0: it is */
+	bool unwanted;			/* deleted by the client meanwhile */
 };
 
 bool replug_enabled = true;
+
+static struct search *searches;		/* under way */
 
 /* The TAP NIO that an interface is the device of. Names do not tell: GNS3 uses the same
  * one for all that it makes in a process.
@@ -104,14 +109,33 @@ static void report(const struct err *err)
 		  err->text);
 }
 
+static void unlink_search(struct search *search)
+{
+	struct search **place = &searches;
+
+	while (*place != search)
+		place = &(*place)->next;
+	*place = search->next;
+}
+
+static bool is_wanted(const struct search *search)
+{
+	uint64_t serial = search->adoption.nio_serial;
+	enum side side;
+
+	return !search->unwanted && (!serial || bridge_of_nio(serial, &side));
+}
+
 static void search_done(struct session_job *job)
 {
 	struct search *search = container_of(job, struct search, job);
 	struct plug *plug = &search->adoption.plug;
 
+	unlink_search(search);
 	if (job->err.code)
 		search->err = job->err;
-	if (!search->err.code && attach_adopt(&search->adoption, &search->err) == 0)
+	if (!search->err.code && is_wanted(search) &&
+	    attach_adopt(&search->adoption, &search->err) == 0)
 		plug->pidfd = -1;
 	if (search->err.code)
 		report(&search->err);
@@ -135,7 +159,27 @@ void replug_moved(const struct replug *replug, pid_t pid, const char *name)
 	search->adoption = replug->adoption;
 	snprintf(search->adoption.spec.interface, NETDEV_NAME_MAX, "%s", name);
 	search->pid = pid;
+	search->next = searches;
+	searches = search;
 	session_run(&search->job);
+}
+
+/* replug_forget_pair() - a pair, named by either end, is not to come back */
+void replug_forget_pair(const char *interface)
+{
+	for (struct search *search = searches; search; search = search->next) {
+		if (plug_is_pair(&search->adoption.spec, interface))
+			search->unwanted = true;
+	}
+	attach_forget_pair(interface);
+}
+
+/* replug_forget_all() - nothing that clients have plugged is to come back */
+void replug_forget_all(void)
+{
+	for (struct search *search = searches; search; search = search->next)
+		search->unwanted = true;
+	attach_forget_adopted();
 }
 
 /* replug_bridge_ends() - what a bridge was for is not to come back; before it is deleted */
@@ -143,6 +187,6 @@ void replug_bridge_ends(const struct bridge *bridge)
 {
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
 		if (bridge->link.nio[side])
-			attach_forget_pair(bridge->link.nio[side]->desc);
+			replug_forget_pair(bridge->link.nio[side]->desc);
 	}
 }

@@ -25,6 +25,8 @@ extern bool replug_enabled;
 
 void replug_look(struct replug *replug, const char *interface);
 void replug_moved(const struct replug *replug, pid_t pid, const char *name);
+void replug_forget_pair(const char *interface);
+void replug_forget_all(void);
 void replug_bridge_ends(const struct bridge *bridge);
 
 #endif

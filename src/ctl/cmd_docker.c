@@ -55,15 +55,18 @@ static enum request_state cmd_create_veth(struct request *request)
 
 static enum request_state cmd_delete_veth(struct request *request)
 {
+	const char *name = request->argv[0];
 	struct err err;
 
-	if (netdev_index(request->argv[0], &err) < 0)
+	if (netdev_index(name, &err) < 0) {
+		/* it may have gone with its container, and come back with that */
+		replug_forget_pair(name);
 		return refuse_unknown(request, REPLY_DELETE);
-	if (netdev_delete(request->argv[0], &err) < 0)
+	}
+	if (netdev_delete(name, &err) < 0)
 		return refuse(request, REPLY_DELETE, NETLINK_FAILED, &err);
-	attach_forget_pair(request->argv[0]);
-	return reply_final(request, REPLY_OK, "veth interface %s has been deleted",
-			   request->argv[0]);
+	replug_forget_pair(name);
+	return reply_final(request, REPLY_OK, "veth interface %s has been deleted", name);
 }
 
 static enum request_state cmd_move_to_ns(struct request *request)

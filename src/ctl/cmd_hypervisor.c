@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "attach/attach.h"
+#include "attach/replug.h"
 #include "core/bridge.h"
 #include "core/iol.h"
 #include "ctl/control.h"
@@ -55,7 +55,7 @@ static enum request_state cmd_cmd_list(struct request *request)
 
 static enum request_state cmd_reset(struct request *request)
 {
-	attach_forget_adopted();
+	replug_forget_all();
 	bridge_delete_all();
 	iol_delete_all();
 	return reply_final(request, REPLY_OK, "OK");

@@ -2,6 +2,7 @@
 """An engine that lies, stalls, or breaks off: nothing but the link to its container suffers."""
 import json
 import os
+import threading
 import time
 
 import pytest
@@ -328,3 +329,82 @@ def test_the_interface_is_deleted_under_a_container_that_ends(sub, stub, pause_p
                what="both to be gone")
     sub.ok("bridge delete t")
     wait_until(lambda: sub.ns.links() == {"lo"}, what="all interfaces to be gone")
+
+
+# What is deleted while the engine thinks
+
+
+class Thinking(Stub):
+    """Says nothing of containers before it is allowed to."""
+    allowed = None
+
+    def inspect(self, reference):
+        if self.allowed:
+            assert self.allowed.wait(20)
+        return super().inspect(reference)
+
+
+@pytest.fixture
+def thinking(directory):
+    with Thinking(f"{directory}/docker.sock") as engine:
+        engine.allowed = threading.Event()
+        yield engine
+        engine.allowed.set()
+
+
+def move_tap(ub, pid):
+    ub.ok("bridge create b")
+    ub.ok("bridge add_nio_tap b tap-gns3-e0")
+    ub.ok(f"docker move_to_ns tap-gns3-e0 {pid} eth0")
+
+
+def move_veth(ub, pid):
+    ub.ok("docker create_veth gv0 gc0")
+    ub.ok("bridge create b")
+    ub.ok("bridge add_nio_ethernet b gv0")
+    ub.ok(f"docker move_to_ns gc0 {pid} eth0")
+
+
+def is_not_brought_back(ub, stub, pause_process):
+    """The next run has what is plugged after it, and nothing that would have come before that."""
+    process = pause_process()
+    stub.run(process)
+    ub.ok("bridge create t")
+    ub.ok("bridge add_nio_docker t one eth9 wait=10", deadline=15)
+    assert links_of(process.pid) == {"lo", "eth9"}
+    assert [line["bridge"] for line in attachments(ub)] == ["t"]
+
+
+@pytest.mark.parametrize("move, end", [
+    (move_veth, "docker delete_veth gv0"), (move_veth, "bridge delete b"),
+    (move_veth, "hypervisor reset"), (move_tap, "bridge delete b"),
+    (move_tap, "hypervisor reset"),
+])
+def test_deleted_before_the_engine_has_said_whose_it_is(launch, thinking, pause_process, move, end):
+    ub = launch(env={"DOCKER_HOST": f"unix://{thinking.path}"})
+    process = pause_process()
+    thinking.run(process)
+    move(ub, process.pid)
+    wait_until(lambda: any("/containers/" in path for path in thinking.log), what="the question")
+    ub.ok(end)
+    thinking.allowed.set()
+    ub.ok("docker pid one", str(process.pid))
+    assert not attachments(ub)
+    process.kill()
+    thinking.end()
+    is_not_brought_back(ub, thinking, pause_process)
+
+
+def test_deleted_while_its_container_does_not_run(sub, stub, pause_process):
+    """The pair has gone with the container, but to delete it is to want it no more."""
+    process = pause_process()
+    stub.run(process)
+    move_veth(sub, process.pid)
+    wait_state(sub, "attached", "b")
+    process.kill()
+    stub.end()
+    wait_state(sub, "waiting", "b")
+    wait_until(lambda: "gv0" not in sub.ns.links(), what="the pair to go")
+    sub.fails(207, "docker delete_veth gv0", "could not find interface index for gv0")
+    assert not attachments(sub)
+    is_not_brought_back(sub, stub, pause_process)
