@@ -22,8 +22,8 @@
 /* How often the engine is asked for what runs, while somebody waits. */
 #define LOOK_INTERVAL (1200 * NSEC_PER_MSEC)
 
-/* How long the end of the program waits for jobs: they were told to give up. */
-#define LAST_WAIT (2 * NSEC_PER_SEC)
+/* How long the end of the program waits for the watch and for jobs, which were told to give up. */
+#define LAST_WAIT_S 2
 
 /* What the watch's thread hands over; under its lock. */
 struct inbox {
@@ -402,13 +402,15 @@ static void abandon(struct loop_timer *timer)
 /* session_fini() - the end: no listener may be left; jobs under way are waited for */
 void session_fini(void)
 {
+	uint64_t deadline = clock_now() + LAST_WAIT_S * NSEC_PER_SEC;
+
 	ending = true;
 	loop_timer_cancel(loop, &look_timer);
 	if (engine)
 		engine_abort(engine);
-	engine_watch_stop(watch);
+	abandoned = !engine_watch_stop(watch, LAST_WAIT_S);
 	last_timer.expired = abandon;
-	loop_timer_set(loop, &last_timer, clock_now() + LAST_WAIT);
+	loop_timer_set(loop, &last_timer, deadline);
 	while (all_jobs && !abandoned)
 		loop_run(loop);
 	loop_timer_cancel(loop, &last_timer);

@@ -209,21 +209,33 @@ int engine_watch_start(struct engine *engine, struct engine_listener *listener,
 	return 0;
 }
 
-/* engine_watch_stop() - end a watch; when it returns, nothing calls the listener any more
+/* engine_watch_stop() - end a watch; when it has, nothing calls the listener any more
+ * @wait_s: how long to wait for it, in seconds
  *
  * Not from the listener itself. It waits for a callback under way: where those ask the
  * engine, call engine_abort() first.
+ *
+ * Return: false when the watch has not ended by then, which is when a name server does not
+ * answer. It and all that it uses must stay until the process ends.
  */
-void engine_watch_stop(struct engine_watch *watch)
+bool engine_watch_stop(struct engine_watch *watch, unsigned wait_s)
 {
 	const uint64_t one = 1;
+	struct timespec until;
 	ssize_t written;
 
 	if (!watch)
-		return;
+		return true;
 	written = write(watch->stop_fd, &one, sizeof(one));
 	(void)written;
-	pthread_join(watch->thread, NULL);
+	/* by the one clock that thread sanitizers know this call with */
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += wait_s;
+	if (pthread_timedjoin_np(watch->thread, NULL, &until)) {
+		pthread_detach(watch->thread);
+		return false;
+	}
 	close(watch->stop_fd);
 	free(watch);
+	return true;
 }

@@ -57,6 +57,6 @@ struct engine_watch;
 const char *engine_action_name(enum engine_action action);
 int engine_watch_start(struct engine *engine, struct engine_listener *listener,
 		       struct engine_watch **watch, struct err *err);
-void engine_watch_stop(struct engine_watch *watch);
+bool engine_watch_stop(struct engine_watch *watch, unsigned wait_s);
 
 #endif

@@ -107,6 +107,18 @@ def test_the_end_does_not_wait_for_the_engine(sub, stub, patience):
     assert sub.stop() < 1 * patience
 
 
+def test_the_end_does_not_wait_for_a_name_server(launch, peers, patience):
+    """One that is silent: nobody can end a look-up of the C library."""
+    peers.udp(53)
+    ub = launch(env={"DOCKER_HOST": "tcp://nowhere.test:2375"}, files={
+        "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:10 attempts:2\n",
+        "/etc/nsswitch.conf": "hosts: files dns\n"})
+    add(ub)
+    ub.client().send("docker engine")
+    quick(ub, 0.1 * patience)
+    assert ub.stop() < 3 * patience
+
+
 def test_a_bridge_is_deleted_while_the_engine_is_asked(sub, stub, pause_process):
     """The answer comes when nobody wants it any more."""
     process = pause_process()

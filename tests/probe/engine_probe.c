@@ -179,7 +179,7 @@ static int probe_watch(struct engine *engine, struct err *err)
 	while (read(STDIN_FILENO, &byte, 1) > 0)
 		;
 	start = now_ms();
-	engine_watch_stop(watch);
+	engine_watch_stop(watch, 600);
 	printf("stopped ms=%lld\n", (long long)(now_ms() - start));
 	return 0;
 }
