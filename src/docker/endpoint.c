@@ -4,7 +4,9 @@
 #include "docker/endpoint.h"
 
 #include <errno.h>
+#include <ifaddrs.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,27 +121,38 @@ static bool split_tcp(const char *text, const char *port, struct tcp_host *host)
 	return true;
 }
 
-/* Whether an address belongs to this host: the kernel binds to no other. */
-static bool is_own(const struct addrinfo *address)
+static bool is_loopback(const struct sockaddr *address)
 {
-	int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	struct sockaddr_storage any_port;
-	bool own;
+	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
 
-	if (fd < 0)
+	return address->sa_family == AF_INET && ntohl(four->sin_addr.s_addr) >> 24 == 127;
+}
+
+static bool same_address(const struct sockaddr *a, const struct sockaddr *b)
+{
+	if (!a || a->sa_family != b->sa_family)
 		return false;
-	memcpy(&any_port, address->ai_addr, address->ai_addrlen);
-	if (address->ai_family == AF_INET6)
-		((struct sockaddr_in6 *)&any_port)->sin6_port = 0;
-	else
-		((struct sockaddr_in *)&any_port)->sin_port = 0;
-	own = bind(fd, (struct sockaddr *)&any_port, address->ai_addrlen) == 0;
-	close(fd);
-	return own;
+	if (a->sa_family == AF_INET)
+		return ((const struct sockaddr_in *)a)->sin_addr.s_addr ==
+		       ((const struct sockaddr_in *)b)->sin_addr.s_addr;
+	return a->sa_family == AF_INET6 &&
+	       !memcmp(&((const struct sockaddr_in6 *)a)->sin6_addr,
+		       &((const struct sockaddr_in6 *)b)->sin6_addr, sizeof(struct in6_addr));
+}
+
+/* Whether an address belongs to this host. That one may bind to it would not do: some hosts
+ * allow that for any.
+ */
+static bool is_own(const struct ifaddrs *own, const struct sockaddr *address)
+{
+	while (own && !same_address(own->ifa_addr, address))
+		own = own->ifa_next;
+	return own || is_loopback(address);
 }
 
 /* Put those addresses of @list that are ours behind "host:port:", for CURLOPT_RESOLVE. */
-static unsigned pin_own(const struct addrinfo *list, char *pin, size_t size)
+static unsigned pin_own(const struct ifaddrs *own, const struct addrinfo *list, char *pin,
+			size_t size)
 {
 	unsigned count = 0;
 
@@ -148,7 +161,7 @@ static unsigned pin_own(const struct addrinfo *list, char *pin, size_t size)
 		size_t used = strlen(pin);
 		bool six = list->ai_family == AF_INET6;
 
-		if (!is_own(list) ||
+		if (!is_own(own, list->ai_addr) ||
 		    getnameinfo(list->ai_addr, list->ai_addrlen, number, sizeof(number),
 				NULL, 0, NI_NUMERICHOST) || used + strlen(number) + 4 > size)
 			continue;
@@ -165,15 +178,22 @@ static int pin_tcp(const struct tcp_host *host, struct http_endpoint *endpoint, 
 {
 	const struct addrinfo hints = { .ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM };
 	struct addrinfo *list;
+	struct ifaddrs *own;
 	unsigned count;
-	int rc = getaddrinfo(host->name, host->port, &hints, &list);
+	int rc;
 
-	if (rc)
+	if (getifaddrs(&own) < 0)
+		return err_sys(err, errno, "addresses of this host");
+	rc = getaddrinfo(host->name, host->port, &hints, &list);
+	if (rc) {
+		freeifaddrs(own);
 		return err_set(err, ENOTCONN, "can not find %s: %s", host->name,
 			       gai_strerror(rc));
+	}
 	snprintf(endpoint->pin, sizeof(endpoint->pin), "%s:%s:", host->name, host->port);
-	count = pin_own(list, endpoint->pin, sizeof(endpoint->pin));
+	count = pin_own(own, list, endpoint->pin, sizeof(endpoint->pin));
 	freeaddrinfo(list);
+	freeifaddrs(own);
 	if (strchr(host->name, ':'))
 		endpoint->pin[0] = '\0';
 	if (!count)

@@ -325,6 +325,19 @@ def test_addresses(make_probe, host, code, text):
     assert said.startswith(f"docker engine at {host}: ") and text in said
 
 
+@pytest.mark.parametrize("address", ["192.0.2.1", "2001:db8::1"])
+def test_an_address_that_one_may_bind_to_is_not_an_own_one(make_probe, address):
+    """Hosts that take over addresses of others let programs bind to these before they do."""
+    host = f"tcp://[{address}]:2375" if ":" in address else f"tcp://{address}:2375"
+    script = ("ip link set lo up; echo 1 > /proc/sys/net/ipv4/ip_nonlocal_bind; "
+              "echo 1 > /proc/sys/net/ipv6/ip_nonlocal_bind; ")
+    wrapper = ["unshare", "-n", "sh", "-c", script + 'exec "$@"', "sh"]
+    said = make_probe(host).fails("EREMOTE", "version", wrapper=wrapper)
+    assert "not an address of this host" in said
+    wrapper[4] = script + f"ip addr add {address} dev lo; " + 'exec "$@"'
+    assert "nothing listens" in make_probe(host).fails("ENOTCONN", "version", wrapper=wrapper)
+
+
 def test_no_right_to_the_socket(stub):
     engine, probe = stub()
     os.chmod(engine.path, 0o600)
