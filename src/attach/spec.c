@@ -58,7 +58,8 @@ static bool is_prefixed_address(const char *value)
 	struct in6_addr any;
 	int64_t prefix;
 
-	if (!slash || slash - value >= INET6_ADDRSTRLEN)
+	/* a number may have any number of zeros in front */
+	if (!slash || slash - value >= INET6_ADDRSTRLEN || strlen(value) >= PLUG_ADDRESS_MAX)
 		return false;
 	snprintf(address, sizeof(address), "%.*s", (int)(slash - value), value);
 	if (inet_pton(AF_INET, address, &any) == 1)

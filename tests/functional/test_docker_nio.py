@@ -157,6 +157,7 @@ def test_two_containers(dub, named):
     ("{name} eth1 mtu=1", "mtu=1: no number from 68 to 65521"),
     ("{name} eth1 ip=10.0.0.1", "ip=10.0.0.1: not ADDRESS/PREFIX"),
     ("{name} eth1 ip=10.0.0.1/33", "ip=10.0.0.1/33: not ADDRESS/PREFIX"),
+    ("{name} eth1 ip=fd00::1/" + "0" * 60 + "64", "ip=fd00::1/" + "0" * 60 + "64: not ADDRESS/PREFIX"),
     ("{name} eth1 ip=fd00::1/129", "ip=fd00::1/129: not ADDRESS/PREFIX"),
     ("{name} eth1 host_if=much-too-long-a-name",
      "host_if=much-too-long-a-name: not the name of an interface"),
