@@ -55,6 +55,7 @@ struct attach_job {
 	bool is_known;			/* known is in force */
 	struct plug_run known;
 	int former_index;
+	unsigned departures;		/* before it began */
 	struct plug plug;
 	int result;			/* of plug_in() */
 	struct err err;
@@ -70,6 +71,11 @@ _Static_assert(sizeof(state_names) / sizeof(state_names[0]) == ATTACH_STATE_COUN
 static struct attachment *attachments, **attachments_end = &attachments;
 static uint64_t last_number;
 static struct session_listener listener;
+
+/* Plugs that nobody wants any more: those that are still being made or taken away, and those
+ * that have been. Their interfaces may be in the way of others.
+ */
+static unsigned departing, departures;
 
 static void look_at(struct attachment *self);
 
@@ -100,6 +106,12 @@ struct disposal {
 	struct plug plug;
 };
 
+static void has_departed(void)
+{
+	departing--;
+	departures++;
+}
+
 static void disposal_work(struct session_job *job, struct engine *engine)
 {
 	(void)engine;
@@ -113,6 +125,7 @@ static void disposal_done(struct session_job *job)
 	if (job->err.code)
 		plug_out(&disposal->plug);
 	free(disposal);
+	has_departed();
 }
 
 /* Takes a plug away without having anybody wait for it: with the end of a namespace
@@ -130,6 +143,7 @@ static void dispose(struct plug *plug)
 	disposal->job.done = disposal_done;
 	disposal->plug = *plug;
 	*plug = (struct plug){ .pidfd = -1 };
+	departing++;
 	session_run_now(&disposal->job);
 }
 
@@ -290,7 +304,9 @@ static void end_attachment(struct attachment *self)
 		self->watcher->news(self->watcher, ATTACH_GONE, &closed);
 	loop_timer_cancel(session_loop(), &self->retry);
 	self->ended = true;
-	if (!self->job)
+	if (self->job)
+		departing++;
+	else
 		free_attachment(self);
 }
 
@@ -329,6 +345,12 @@ static void look_later(struct attachment *self)
 		       clock_now() + (wait < RETRY_MAX ? wait : RETRY_MAX));
 }
 
+/* A name is taken, perhaps by what is on its way out. */
+static bool may_be_free_soon(const struct attach_job *job)
+{
+	return job->result == -EEXIST && (departing || departures != job->departures);
+}
+
 static void judge(struct attachment *self, struct attach_job *job)
 {
 	learn(self, &job->plug.run);
@@ -348,7 +370,8 @@ static void judge(struct attachment *self, struct attach_job *job)
 			set_state(self, ATTACH_GONE);
 		break;
 	default:
-		set_problem(self, &job->err);
+		if (!may_be_free_soon(job))
+			set_problem(self, &job->err);
 		look_later(self);
 	}
 }
@@ -366,6 +389,7 @@ static void job_done(struct session_job *base)
 	self->job = NULL;
 	if (self->ended) {
 		dispose(&job->plug);
+		has_departed();
 		free_attachment(self);
 	} else if (is_obsolete(self)) {
 		dispose(&job->plug);
@@ -404,6 +428,7 @@ static void look_at(struct attachment *self)
 	job->is_known = self->state == ATTACH_ATTACHED;
 	job->known = self->plug.run;
 	job->former_index = self->former_index;
+	job->departures = departures;
 	job->plug.pidfd = -1;
 	self->job = job;
 	session_run(&job->job);

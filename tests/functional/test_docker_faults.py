@@ -420,3 +420,24 @@ def test_deleted_while_its_container_does_not_run(sub, stub, pause_process):
     sub.fails(207, "docker delete_veth gv0", "could not find interface index for gv0")
     assert not attachments(sub)
     is_not_brought_back(sub, stub, pause_process)
+
+
+@pytest.mark.parametrize("options", ["", "backend=veth host_if=h"])
+def test_made_again_while_the_former_is_still_being_plugged(sub, stub, pause_process, options):
+    """What is in the way is on its way out: that is no reason to refuse."""
+    process = pause_process()
+    stub.run(process, tell=False)
+    other = sub.client()
+    for number in range(0, 60, 5):
+        sub.ok("bridge create t")
+        sub.send(f"bridge add_nio_docker t one eth1 {options}")
+        # other moments of the plug in each round: each command takes its time
+        for _ in range(number):
+            other.ok("hypervisor version")
+        other.ok("bridge delete t")
+        sub.reply()
+        sub.ok("bridge create t")
+        sub.ok(f"bridge add_nio_docker t one eth1 {options} wait=10", deadline=15)
+        sub.ok("bridge delete t")
+    wait_until(lambda: links_of(process.pid) == {"lo"} and sub.ns.links() == {"lo"},
+               what="all to be gone")
