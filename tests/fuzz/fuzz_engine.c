@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fuzz target: what an engine answers.
+/* Fuzz target: what an engine answers, and where it is.
  *
- * Input: a letter that says which answer it is, then its bytes.
+ * Input: a letter that says which answer it is, or h for DOCKER_HOST; then its bytes.
  */
 #include <config.h>
 
 #include "docker/engine_internal.h"
 
+#include <netdb.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,6 +18,33 @@ static void require(bool holds)
 {
 	if (!holds)
 		abort();
+}
+
+/* The program's own symbol takes precedence: every host is this one. */
+int getaddrinfo(const char *node, const char *service, const struct addrinfo *hints,
+		struct addrinfo **result)
+{
+	static struct sockaddr_in loopback;
+	static struct addrinfo address = {
+		.ai_family = AF_INET,
+		.ai_socktype = SOCK_STREAM,
+		.ai_addr = (struct sockaddr *)&loopback,
+		.ai_addrlen = sizeof(loopback),
+	};
+
+	(void)hints;
+	require(*node && *service);
+	loopback = (struct sockaddr_in){
+		.sin_family = AF_INET,
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	*result = &address;
+	return 0;
+}
+
+void freeaddrinfo(struct addrinfo *list)
+{
+	(void)list;
 }
 
 static void require_name(const char *name)
@@ -88,6 +116,31 @@ static void try_message(const char *text, size_t length)
 		require(*c >= ' ' && *c <= '~');
 }
 
+static void require_terminated(const char *text, size_t size)
+{
+	require(memchr(text, '\0', size));
+}
+
+static void try_host(const char *text, size_t length)
+{
+	struct endpoint_settings settings = { .tls = true };
+	struct http_endpoint endpoint;
+	struct err err;
+
+	if (!length || length >= sizeof(settings.host))
+		return;
+	memcpy(settings.host, text, length);
+	if (endpoint_resolve(&settings, &endpoint, &err) < 0) {
+		require(err.code > 0 && *err.text);
+		return;
+	}
+	require_terminated(endpoint.socket, sizeof(endpoint.socket));
+	require_terminated(endpoint.authority, sizeof(endpoint.authority));
+	require_terminated(endpoint.pin, sizeof(endpoint.pin));
+	/* nothing that ends the host of a URL */
+	require(*endpoint.authority && !strpbrk(endpoint.authority, "/?#@ \r\n"));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* the parsers are given no NUL behind the text, so neither are they here */
@@ -107,6 +160,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		break;
 	case 'e':
 		try_event(text, size - 1);
+		break;
+	case 'h':
+		try_host(text, size - 1);
 		break;
 	default:
 		try_message(text, size - 1);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fuzz target: arguments of a filter, then a frame for it.
+/* Fuzz target: arguments of a filter, then a frame for it; or an expression for a NIO.
  *
  * Input: the type and its arguments, with NULs between them; a line feed; the frame.
+ * The type "set_pcap_filter" is that command.
  */
 #include <config.h>
 
@@ -10,8 +11,10 @@
 #include <netdb.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/log.h"
+#include "nio/nio_ethernet.h"
 
 #define MAX_WORDS 8
 #define MAX_TEXT 256	/* the optimizer's time for long expressions is libpcap's affair */
@@ -87,6 +90,22 @@ static void run_both(struct filter *filter, const uint8_t *data, size_t len)
 	require(!chain.first);
 }
 
+/* The kernel checks what libpcap has compiled; any socket takes it. */
+static void set_filter(const char *expression)
+{
+	static char desc[] = "no-such-device";
+	static struct nio nio = { .fd = -1, .desc = desc };
+	struct err err;
+	int result;
+
+	if (nio.fd < 0)
+		nio.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	require(nio.fd >= 0);
+	result = nio_ethernet_set_filter(&nio, expression, &err);
+	require(!result || (result == -err.code && err.code > 0 && err.text[0]));
+	require(!nio_ethernet_set_filter(&nio, NULL, &err));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -105,6 +124,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		memcpy(text, data, len);
 	text[len] = '\0';
 	words = split(text, len, word);
+	if (!strcmp(word[0], "set_pcap_filter")) {
+		set_filter(words > 1 ? word[1] : NULL);
+		return 0;
+	}
 	filter = filter_new("f", word[0], words - 1, word + 1, &err);
 	if (!filter)
 		require(err.code > 0 && err.text[0]);
