@@ -29,16 +29,39 @@ bool replug_enabled = true;
 
 static struct search *searches;		/* under way */
 
+struct device_look {
+	const struct nio *nio;
+	const char *interface;
+	bool is_device;
+};
+
+static void look_at_device(void *arg)
+{
+	struct device_look *look = arg;
+
+	look->is_device = nio_tap_is_device(look->nio, look->interface);
+}
+
+/* Where the NIO may be looked at, since its worker may be about to take another file. */
+static bool is_device(struct link *link, const struct nio *nio, const char *interface)
+{
+	struct device_look look = { .nio = nio, .interface = interface };
+
+	if (nio && nio_is_tap(nio))
+		link_do(link, look_at_device, &look);
+	return look.is_device;
+}
+
 /* The TAP NIO that an interface is the device of. Names do not tell: GNS3 uses the same
  * one for all that it makes in a process.
  */
 static uint64_t tap_serial(const char *interface)
 {
-	for (const struct bridge *bridge = bridge_first(); bridge; bridge = bridge->next) {
+	for (struct bridge *bridge = bridge_first(); bridge; bridge = bridge->next) {
 		for (enum side side = 0; side < SIDE_COUNT; side++) {
 			const struct nio *nio = bridge->link.nio[side];
 
-			if (nio && nio_tap_is_device(nio, interface))
+			if (is_device(&bridge->link, nio, interface))
 				return nio->serial;
 		}
 	}

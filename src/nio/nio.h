@@ -90,6 +90,7 @@ struct nio *nio_raw_open(const char *interface, struct err *err);
 struct nio *nio_ethernet_open(const char *interface, struct err *err);
 struct nio *nio_unix_open(const char *local, const char *remote, struct err *err);
 
+bool nio_is_tap(const struct nio *nio);
 bool nio_tap_is_device(const struct nio *nio, const char *name);
 
 void nio_count_error(struct nio *nio, int error);

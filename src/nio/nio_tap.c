@@ -349,8 +349,14 @@ static const struct nio_ops tap_ops = {
 	.close = tap_close,
 };
 
-/* nio_tap_is_device() - whether a NIO is a TAP device that ubridge made, and its device
- * has this name here: not what it was called once, or is called elsewhere
+/* nio_is_tap() - whether a NIO was made by nio_tap_open() */
+bool nio_is_tap(const struct nio *nio)
+{
+	return nio->ops == &tap_ops;
+}
+
+/* nio_tap_is_device() - whether a TAP NIO's device was made by ubridge, and has this name
+ * here: not what it was called once, or is called elsewhere; where the NIO is used
  */
 bool nio_tap_is_device(const struct nio *nio, const char *name)
 {
@@ -358,7 +364,7 @@ bool nio_tap_is_device(const struct nio *nio, const char *name)
 	struct ifreq request;
 	struct stat a, b;
 
-	if (nio->ops != &tap_ops || container_of(nio, struct nio_tap, nio)->borrowed ||
+	if (container_of(nio, struct nio_tap, nio)->borrowed ||
 	    ioctl(nio->fd, TUNGETIFF, &request) < 0 || strcmp(request.ifr_name, name) != 0)
 		return false;
 	there = ioctl(nio->fd, TUNGETDEVNETNS, 0);

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TAP NIOs: PROTOCOL section 6."""
 import os
+import signal
 import subprocess
 
 import pytest
@@ -44,6 +45,20 @@ def test_vlan_tags_pass(link):
         far.expect(packet)
         far.send(packet)
         near.expect(packet)
+
+
+def test_a_device_is_looked_at_while_its_worker_uses_it(ub, link, ns, pause_process):
+    """To be seen by the thread sanitizer: before an interface is moved all devices are asked for
+    their names, and under load the worker takes another file.
+    """
+    near, _ = link
+    ub.ok("docker create_veth left right")
+    ub.ok(f"docker move_to_ns right {pause_process().pid} eth0")
+    os.kill(ub.pid, signal.SIGSTOP)
+    for _ in range(24):
+        near.send(frames.frame())
+    os.kill(ub.pid, signal.SIGCONT)
+    wait_until(lambda: "vnet_hdr on" in ns.ip("-d link show tap0"), what="the other file")
 
 
 def test_short_frames_are_dropped(link):
