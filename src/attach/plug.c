@@ -355,7 +355,9 @@ void plug_out(struct plug *plug)
 {
 	struct err ignored;
 
-	nio_close(plug->device);
+	/* where there is none, other files may be about to be closed, all at a time */
+	if (plug->device)
+		nio_close(plug->device);
 	plug->device = NULL;
 	if (plug->host_index)
 		netdev_delete_index(plug->host_index, &ignored);

@@ -54,9 +54,9 @@ def sub(launch, stub):
     return launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
 
 
-def add(ub, options="", name="one", bridge="t"):
+def add(ub, options="", name="one", bridge="t", interface="eth1"):
     ub.ok(f"bridge create {bridge}")
-    ub.ok(f"bridge add_nio_docker {bridge} {name} eth1 {options}")
+    ub.ok(f"bridge add_nio_docker {bridge} {name} {interface} {options}")
 
 
 def quick(client, within):
@@ -441,3 +441,17 @@ def test_made_again_while_the_former_is_still_being_plugged(sub, stub, pause_pro
         sub.ok("bridge delete t")
     wait_until(lambda: links_of(process.pid) == {"lo"} and sub.ns.links() == {"lo"},
                what="all to be gone")
+
+
+def test_many_are_taken_away_at_a_time(sub, stub, pause_process, measure, patience):
+    """The kernel is slow to end a TAP device, but ends many in the same time."""
+    stub.run(pause_process(), tell=False)
+    took = []
+    for _ in range(3):
+        for number in range(30):
+            add(sub, "wait=10", bridge=f"t{number}", interface=f"eth{number}")
+        begin = time.monotonic()
+        sub.ok("hypervisor reset", deadline=60)
+        took.append(time.monotonic() - begin)
+    measure("reset with 30 Docker NIOs", min(took))
+    assert min(took) < 0.4 * patience, took
