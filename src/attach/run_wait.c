@@ -90,7 +90,7 @@ static void look_at(struct run_wait *self)
 	self->busy = true;
 	self->job.work = job_work;
 	self->job.done = job_done;
-	session_run(&self->job);
+	session_run_now(&self->job);
 }
 
 static void on_event(struct session_listener *listener, const struct engine_event *event,

@@ -123,13 +123,15 @@ void session_run(struct session_job *job)
 	start_queued();
 }
 
-/* session_run_now() - the same without waiting for other jobs, and perhaps without an engine */
+/* session_run_now() - the same without waiting for other jobs: for what somebody waits for,
+ * and for what asks no engine
+ */
 void session_run_now(struct session_job *job)
 {
 	job->err.code = 0;
 	job->job = (struct job){ .work = job_work, .done = job_done_now };
 	all_jobs++;
-	if (job_start(&job->job, &job->err) < 0)
+	if (open_engine(&job->err) < 0 || job_start(&job->job, &job->err) < 0)
 		job_skip(&job->job);
 }
 

@@ -13,7 +13,8 @@
  * engine is also asked from time to time which ones run, and the answers are handed
  * on like start events, so that an event that never came is made up for.
  *
- * Calls to the engine block, so they are made in jobs, a few at the same time.
+ * Calls to the engine block, so they are made in jobs, a few at the same time. Questions
+ * of clients do not wait behind those of attachments.
  */
 #ifndef ATTACH_SESSION_H
 #define ATTACH_SESSION_H
@@ -57,7 +58,6 @@ void session_listen(struct session_listener *listener);
 void session_unlisten(struct session_listener *listener);
 void session_expect(struct session_listener *listener, int more);
 void session_run(struct session_job *job);
-
 void session_run_now(struct session_job *job);
 enum session_stream session_stream(void);
 

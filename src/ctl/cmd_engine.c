@@ -39,7 +39,7 @@ static enum request_state ask(struct request *request,
 	question->request = request;
 	question->job.work = work;
 	question->job.done = done;
-	session_run(&question->job);
+	session_run_now(&question->job);
 	return REQUEST_PENDING;
 }
 

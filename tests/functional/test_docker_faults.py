@@ -186,6 +186,21 @@ def test_flood(sub, stub, pause_process, tunnel, patience):
     assert patience > 1 or grown < 4 << 20, f"{grown} bytes more"
 
 
+def test_questions_do_not_wait_for_attachments(sub, stub, pause_process, patience):
+    """An engine that is slow with containers is asked by many at a time, not by all; a person who
+    wants to know what is wrong with it is not one of those who wait."""
+    stub.mode, stub.only = "slow", "/containers"
+    for number in range(12):
+        add(sub, bridge=f"t{number}")
+    begin = time.monotonic()
+    assert " events=connected" in sub.ok("docker engine")[0]
+    stub.mode = "normal"
+    sub.ok("bridge create t")
+    sub.fails(215, "docker pid one", "container 'one' is not running (exited)")
+    sub.fails(215, "docker wait one 0")
+    assert time.monotonic() - begin < 1 * patience
+
+
 # Events that do not come
 
 
