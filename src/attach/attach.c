@@ -324,13 +324,15 @@ static void job_work(struct session_job *base, struct engine *engine)
 	job->result = plug_in(engine, &request, &job->plug, &job->err);
 }
 
-/* A container that was not given by its name was given by its id. */
+/* A container that was not given by its name was given by its id. One that is being removed may
+ * have lost its name.
+ */
 static void learn(struct attachment *self, const struct plug_run *run)
 {
 	if (!*run->id)
 		return;
 	strcpy(self->last_id, run->id);
-	if (strcmp(run->name, self->container) != 0) {
+	if (*run->name && strcmp(run->name, self->container) != 0) {
 		self->by_id = true;
 		strcpy(self->reference, run->id);
 	}

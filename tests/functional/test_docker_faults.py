@@ -330,6 +330,22 @@ def test_wrong_ids(launch, directory, pause_process):
         assert links_of(process.pid) == {"lo"} and ub.ns.links() == {"lo"}
 
 
+def test_a_container_whose_name_is_not_told(sub, stub, pause_process):
+    """As while it is removed: the name that the user has given stays what is waited for."""
+    stub.look_up = lambda path: (200, dict(stub.containers[0], Name="")) \
+        if path.startswith("/containers/one/") else Stub.look_up(stub, path)
+    add(sub)
+    assert attachment(sub)["error"] is None
+    del stub.look_up
+    removed = stub.containers.pop(0)
+    stub.emit("destroy", removed["Id"])
+    stub.containers[0]["Name"] = "/one"
+    process = pause_process()
+    stub.run(process, tell=False)
+    stub.emit("start", stub.containers[0]["Id"])
+    wait_state(sub, "attached", pid=process.pid)
+
+
 def test_an_ambiguous_prefix(sub, stub):
     stub.containers[1]["Id"] = stub.ids[0][:-1] + "1"
     sub.ok("bridge create t")
