@@ -291,7 +291,7 @@ static void unlink_attachment(struct attachment *self)
 /* The end of an attachment. A pair of the client stays as it is. */
 static void end_attachment(struct attachment *self)
 {
-	static const struct err closed = { .code = ECANCELED, .text = "the bridge was deleted" };
+	static const struct err closed = { .code = ECANCELED, .text = "it was deleted meanwhile" };
 
 	unlink_attachment(self);
 	if (self->state == ATTACH_ATTACHED) {

@@ -241,7 +241,15 @@ def test_the_bridge_goes_while_somebody_waits(dub, named):
     other = dub.client()
     wait_state(other, "waiting")
     other.ok("bridge delete t")
-    assert dub.reply().text.endswith("the bridge was deleted")
+    assert dub.reply().text.endswith("it was deleted meanwhile")
+    dub.ok("bridge create t")
+    name = named.name()
+    dub.send(f"bridge add_nio_docker t {name} eth1 wait=20")
+    wait_state(other, "waiting")
+    other.ok(f"bridge delete_nio_docker t {name} eth1")
+    assert dub.reply().text == \
+        "unable to create NIO Docker for bridge 't': it was deleted meanwhile"
+    other.ok("bridge delete t")
     dub.ok("bridge create t")
     dub.send(f"bridge add_nio_docker t {named.name()} eth1 wait=20")
     wait_state(other, "waiting")
