@@ -174,20 +174,29 @@ int engine_negotiate(struct engine *engine, int abort_fd, struct engine_info *in
 	return rc < 0 ? rc : agree(engine, info, err);
 }
 
+/* The version to speak; another thread may find at any time that it is out of date. */
+static int agreed_api(struct engine *engine, unsigned *api, struct err *err)
+{
+	struct engine_info info;
+
+	*api = atomic_load(&engine->api);
+	if (*api)
+		return 0;
+	if (engine_negotiate(engine, engine->abort_fd, &info, err) < 0)
+		return -err->code;
+	*api = engine_api_parse(info.api_used);
+	return 0;
+}
+
 /* One request under the version agreed on, which the first one settles */
 static int get_once(struct engine *engine, const char *path, size_t max,
 		    struct http_reply *reply, struct err *err)
 {
-	struct engine_info info;
 	char versioned[HTTP_PATH_MAX];
 	unsigned api;
-	int rc = 0;
 
-	if (!atomic_load(&engine->api))
-		rc = engine_negotiate(engine, engine->abort_fd, &info, err);
-	if (rc < 0)
-		return rc;
-	api = atomic_load(&engine->api);
+	if (agreed_api(engine, &api, err) < 0)
+		return -err->code;
 	snprintf(versioned, sizeof(versioned), "/v%u.%u%s", api / 1000, api % 1000, path);
 	return get(engine, versioned, max, engine->abort_fd, reply, err);
 }
