@@ -19,6 +19,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/cleanup.h"
+#include "base/clock.h"
 #include "docker/engine_internal.h"
 
 /* An event carries all labels of its container. */
@@ -41,27 +44,19 @@ struct engine_watch {
 	pthread_t thread;
 	int stop_fd;			/* readable: end */
 	int told;			/* code of the last disconnected(), 0 while connected */
-	int64_t connected_ms;		/* when connected() was called, 0 in this round not */
+	uint64_t connected;		/* when connected() was called; 0: not in this round */
 };
 
 static struct engine_watch *watch_of(struct http_lines *lines)
 {
-	return (struct engine_watch *)((char *)lines - offsetof(struct engine_watch, lines));
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return container_of(lines, struct engine_watch, lines);
 }
 
 static void on_open(struct http_lines *lines)
 {
 	struct engine_watch *watch = watch_of(lines);
 
-	watch->connected_ms = now_ms();
+	watch->connected = clock_now();
 	watch->told = 0;
 	watch->listener->connected(watch->listener);
 }
@@ -118,7 +113,7 @@ static int run_round(struct engine_watch *watch, struct err *err)
 	char path[HTTP_PATH_MAX];
 	int rc;
 
-	watch->connected_ms = 0;
+	watch->connected = 0;
 	rc = engine_negotiate(watch->engine, watch->stop_fd, &info, err);
 	if (rc < 0)
 		return rc;
@@ -128,7 +123,7 @@ static int run_round(struct engine_watch *watch, struct err *err)
 
 static void tell_disconnected(struct engine_watch *watch, struct err *why)
 {
-	if (!watch->connected_ms && why->code == watch->told)
+	if (!watch->connected && why->code == watch->told)
 		return;
 	watch->told = why->code;
 	engine_wrap(watch->engine, why);
@@ -143,8 +138,8 @@ static int next_wait_ms(const struct engine_watch *watch, int last_ms, const str
 	if (why->code == EINVAL || why->code == EREMOTE || why->code == EPROTONOSUPPORT ||
 	    why->code == ENAMETOOLONG)
 		return -1;
-	if (!last_ms ||
-	    (watch->connected_ms && now_ms() - watch->connected_ms > WATCH_BACKOFF_MAX_MS))
+	if (!last_ms || (watch->connected && clock_now() - watch->connected >
+						     WATCH_BACKOFF_MAX_MS * NSEC_PER_MSEC))
 		return WATCH_BACKOFF_MIN_MS;
 	return last_ms < WATCH_BACKOFF_MAX_MS / 2 ? 2 * last_ms : WATCH_BACKOFF_MAX_MS;
 }

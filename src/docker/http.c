@@ -19,9 +19,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "docker/libcurl.h"
 
 #define HEADERS_MAX (64 * 1024)
@@ -47,18 +47,10 @@ struct transfer {
 	size_t header_bytes;
 	size_t room;			/* bytes behind reply->body */
 	bool open;			/* lines->open() has been called */
-	int64_t since_ms;		/* start of the request, later of the line being read */
+	uint64_t since;			/* start of the request, later of the line being read */
 	struct err err;			/* of a callback; code 0: none failed */
 	char curl_text[CURL_ERROR_SIZE];
 };
-
-static int64_t now_ms(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static bool given_up(struct transfer *transfer)
 {
@@ -109,7 +101,7 @@ static int finish_line(struct transfer *transfer)
 	if (length && reply->body[length - 1] == '\r')
 		reply->body[--length] = '\0';
 	reply->length = 0;
-	transfer->since_ms = now_ms();
+	transfer->since = clock_now();
 	if (!length)
 		return 0;
 	return transfer->lines->line(transfer->lines, reply->body, length, &transfer->err);
@@ -120,7 +112,7 @@ static int feed_lines(struct transfer *transfer, const char *data, size_t length
 	int rc = 0;
 
 	if (!transfer->reply->length)
-		transfer->since_ms = now_ms();
+		transfer->since = clock_now();
 	while (!rc && length) {
 		const char *end = memchr(data, '\n', length);
 		size_t part = end ? (size_t)(end - data) : length;
@@ -173,7 +165,7 @@ static size_t on_header(char *data, size_t size, size_t count, void *context)
 /* What a stream does by its own clock, for which libcurl has no timer */
 static int tick(struct transfer *transfer)
 {
-	int64_t elapsed = now_ms() - transfer->since_ms;
+	uint64_t elapsed = (clock_now() - transfer->since) / NSEC_PER_MSEC;
 	curl_off_t sent = 0;
 
 	if (transfer->reply->length && elapsed > transfer->request->timeout_ms)
@@ -352,7 +344,7 @@ static int get(const struct http_request *request, struct http_lines *lines,
 	       struct http_reply *reply, struct err *err)
 {
 	struct transfer transfer = {
-		.request = request, .reply = reply, .lines = lines, .since_ms = now_ms(),
+		.request = request, .reply = reply, .lines = lines, .since = clock_now(),
 	};
 	CURLM *multi;
 	int rc;
