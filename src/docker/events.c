@@ -34,6 +34,9 @@
 /* An event carries all labels of its container. */
 #define EVENT_MAX (512 * 1024)
 
+/* How long an address counts as one of another host. */
+#define REMOTE_WAIT_MS 5000
+
 /* {"type":["container"]}: engines differ in what else they take, and refuse the rest. */
 static const char filters[] = "filters=%7B%22type%22%3A%5B%22container%22%5D%7D";
 
@@ -131,13 +134,15 @@ static void tell_disconnected(struct engine_watch *watch, struct err *why)
 }
 
 /* Twice the last wait, from the start again after a connection that was good for a while,
- * and for ever after an error that only another DOCKER_HOST can mend.
+ * and for ever after an error that only another DOCKER_HOST can mend. An address of another
+ * host may be one that this host has not got yet.
  */
 static int next_wait_ms(const struct engine_watch *watch, int last_ms, const struct err *why)
 {
-	if (why->code == EINVAL || why->code == EREMOTE || why->code == EPROTONOSUPPORT ||
-	    why->code == ENAMETOOLONG)
+	if (why->code == EINVAL || why->code == EPROTONOSUPPORT || why->code == ENAMETOOLONG)
 		return -1;
+	if (why->code == EREMOTE)
+		return REMOTE_WAIT_MS;
 	if (!last_ms || (watch->connected && clock_now() - watch->connected >
 						     WATCH_BACKOFF_MAX_MS * NSEC_PER_MSEC))
 		return WATCH_BACKOFF_MIN_MS;

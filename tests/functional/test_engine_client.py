@@ -470,6 +470,15 @@ def test_address_that_can_not_be(make_probe, watching):
     assert watch.stop() < 50 and watch.count("disconnected") == 1
 
 
+def test_address_that_becomes_an_own_one(make_probe, watching, ns):
+    """Early in the start of a host its addresses are not there yet."""
+    with ns:
+        watch = watching(make_probe("tcp://192.0.2.1:2375"))
+    watch.wait("disconnected EREMOTE")
+    ns.ip("addr add 192.0.2.1 dev lo")
+    watch.wait("disconnected ENOTCONN", deadline=20)
+
+
 @pytest.mark.parametrize("mode", STREAMS)
 def test_faults_of_the_stream(stub, watching, mode):
     """Each ends the stream with its reason, and the next one works."""
