@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An engine that lies, stalls, or breaks off: nothing but the link to its container suffers."""
+import itertools
 import json
 import os
+import resource
 import threading
 import time
 
@@ -199,6 +201,19 @@ def test_questions_do_not_wait_for_attachments(sub, stub, pause_process, patienc
     sub.fails(215, "docker pid one", "container 'one' is not running (exited)")
     sub.fails(215, "docker wait one 0")
     assert time.monotonic() - begin < 1 * patience
+
+
+def test_descriptors_that_are_short_at_first(sub, stub):
+    """libcurl is loaded with the first question; when that was in vain, with the next."""
+    sub.ok("hypervisor version")
+    limits = resource.prlimit(sub.pid, resource.RLIMIT_NOFILE)
+    # what the engine's client itself takes, and nothing for the library
+    used = {int(name) for name in os.listdir(f"/proc/{sub.pid}/fd")}
+    free = next(number for number in itertools.count() if number not in used)
+    resource.prlimit(sub.pid, resource.RLIMIT_NOFILE, (free + 1, limits[1]))
+    assert "libcurl" in sub.fails(215, "docker engine")
+    resource.prlimit(sub.pid, resource.RLIMIT_NOFILE, limits)
+    sub.ok("docker engine")
 
 
 # Events that do not come
