@@ -209,14 +209,22 @@ static struct engine_listener watch_listener = {
 
 static void tell_event(const struct engine_event *event, bool fresh)
 {
-	for (struct session_listener *each = listeners; each; each = each->next)
+	struct session_listener *next;
+
+	for (struct session_listener *each = listeners; each; each = next) {
+		next = each->next;
 		each->event(each, event, fresh);
+	}
 }
 
 static void tell_refresh(void)
 {
-	for (struct session_listener *each = listeners; each; each = each->next)
+	struct session_listener *next;
+
+	for (struct session_listener *each = listeners; each; each = next) {
+		next = each->next;
 		each->refresh(each);
+	}
 }
 
 static bool take_event(struct engine_event *event)

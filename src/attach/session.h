@@ -26,7 +26,7 @@
 #include "docker/engine.h"
 #include "docker/events.h"
 
-/* Embed it in what listens. Neither function may add or remove listeners. */
+/* Embed it in what listens. Both functions may end their own listening, and no other's. */
 struct session_listener {
 	struct session_listener *next;
 	/* @fresh: it happens now; else the container was merely found running */
