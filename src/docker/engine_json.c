@@ -326,7 +326,6 @@ int engine_json_list(const char *text, size_t length, struct engine_summary **li
 static int read_event(const json_t *root, struct engine_event *event, struct err *err)
 {
 	const json_t *actor = json_object_get(root, "Actor");
-	const json_t *attributes = json_object_get(actor, "Attributes");
 	const char *type = text_of(root, "Type");
 
 	*event = (struct engine_event){ 0 };
@@ -334,10 +333,8 @@ static int read_event(const json_t *root, struct engine_event *event, struct err
 		return senseless("event", err);
 	if (strcmp(type, "container") || !action_from(text_of(root, "Action"), &event->action))
 		return 0;
-	event->time_ns = json_integer_value(json_object_get(root, "timeNano"));
 	if (!copy_id(event->id, text_of(actor, "ID")) ||
-	    !copy_name(event->name, text_of(attributes, "name")) ||
-	    !copy_name(event->old_name, text_of(attributes, "oldName")))
+	    !copy_name(event->name, text_of(json_object_get(actor, "Attributes"), "name")))
 		return senseless("event", err);
 	return 1;
 }

@@ -38,8 +38,6 @@ struct engine_event {
 	enum engine_action action;
 	char id[ENGINE_ID_MAX];
 	char name[ENGINE_NAME_MAX];	/* after a rename the new one; may be empty */
-	char old_name[ENGINE_NAME_MAX];	/* of a rename; empty where the engine does not say */
-	int64_t time_ns;		/* since 1970, by the engine's clock; 0: not said */
 };
 
 /* Embed it in what listens. All three run on the watch's thread, one at a time. */

@@ -408,10 +408,10 @@ def test_events(stub, watching):
     engine.emit("died", engine.ids[1])
     engine.emit("remove", engine.ids[1])
     watch.wait("event", len(ACTIONS) + 3)
-    end = f"id={engine.ids[0]} name=one old="
+    end = f"id={engine.ids[0]} name=one"
     assert watch.events() == [f"{action} {end}" for action in ACTIONS] + [
-        f"rename {end}uno", f"die id={engine.ids[1]} name=two old=",
-        f"destroy id={engine.ids[1]} name=two old="]
+        f"rename {end}", f"die id={engine.ids[1]} name=two",
+        f"destroy id={engine.ids[1]} name=two"]
     assert watch.count("disconnected") == 0
 
 
@@ -621,7 +621,7 @@ def test_docker_events(docker, watching):
     assert [e.split(" ")[0] for e in watch.events() if not e.startswith("kill")] == \
         ["create", "start", "pause", "unpause", "rename", "die", "stop", "start", "restart",
          "die", "destroy"]
-    assert f"rename id={cid} name=node-b old=node-a" in watch.events()
+    assert f"rename id={cid} name=node-b" in watch.events()
 
 
 def test_docker_events_at_once(docker, watching):

@@ -103,7 +103,6 @@ static void try_event(const char *text, size_t length)
 		return;
 	require_id(event.id);
 	require_name(event.name);
-	require_name(event.old_name);
 	require(event.action < ENGINE_ACTION_COUNT);
 }
 

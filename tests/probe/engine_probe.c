@@ -163,8 +163,8 @@ static void on_disconnected(struct engine_listener *listener, const struct err *
 static void on_event(struct engine_listener *listener, const struct engine_event *event)
 {
 	(void)listener;
-	printf("event %s id=%s name=%s old=%s\n", engine_action_name(event->action),
-	       event->id, event->name, event->old_name);
+	printf("event %s id=%s name=%s\n", engine_action_name(event->action), event->id,
+	       event->name);
 }
 
 static int probe_watch(struct engine *engine, struct err *err)
