@@ -183,8 +183,8 @@ int attach_spec_parse_text(struct attach_spec *spec, const char *text, struct er
 		return err_sys(err, ENOMEM, "docker");
 	rest = copy;
 	interface = strsep(&rest, ",");
-	strsep(&interface, ":");
-	if (!interface)
+	(void)strsep(&interface, ":");
+	if (!interface) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): copy is AUTO_FREE */
 		return err_set(err, EINVAL, "expected CONTAINER:INTERFACE[,KEY=VALUE]...");
 	while (rest && count < OPTIONS_MAX)
 		options[count++] = strsep(&rest, ",");

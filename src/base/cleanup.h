@@ -37,6 +37,6 @@ static inline void cleanup_free(void *pointer)
 
 /* The structure of @type that has @member at @pointer. */
 #define container_of(pointer, type, member) \
-	((type *)((uintptr_t)(pointer)-offsetof(type, member)))
+	((type *)((uintptr_t)(pointer)-offsetof(type, member))) /* NOLINT(performance-no-int-to-ptr) */
 
 #endif

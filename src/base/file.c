@@ -24,6 +24,7 @@ static int open_directory_of(const char *path, const char *name)
 		errno = ENOMEM;
 		return -1;
 	}
+	/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): directory is AUTO_FREE */
 	return open(*directory ? directory : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
 }
 

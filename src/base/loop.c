@@ -45,6 +45,7 @@ static void heap_settle(struct loop *loop, unsigned place, struct loop_timer *ti
 static bool heap_grow(struct loop *loop)
 {
 	unsigned room = loop->heap_room ? 2 * loop->heap_room : 16;
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): of a pointer: a heap of pointers */
 	struct loop_timer **heap = realloc(loop->heap, room * sizeof(*heap));
 
 	if (!heap)

@@ -66,8 +66,10 @@ bool parse_mac(const char *text, uint8_t mac[MAC_LEN])
 	uint8_t bytes[MAC_LEN];
 
 	for (unsigned i = 0; i < MAC_LEN; i++, text += 3) {
-		const char pair[3] = { text[0], text[0] ? text[1] : '\0', '\0' };
+		char pair[3] = { text[0] };
 
+		if (*text)
+			pair[1] = text[1];
 		if (!isxdigit((unsigned char)pair[0]) || !isxdigit((unsigned char)pair[1]))
 			return false;
 		if (text[2] != (i + 1 < MAC_LEN ? ':' : '\0'))

@@ -196,7 +196,7 @@ static int add_filter(struct bridge *bridge, const char *text, struct err *err)
 	struct lex_words words = { .word = word };
 	struct filter *filter;
 
-	if (!line || !word)
+	if (!line || !word) /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): both are AUTO_FREE */
 		return err_sys(err, ENOMEM, "filter");
 	if (lex_line(line, len, &words) != LEX_OK)
 		return err_set(err, EINVAL, "a quote is where none may be, or is missing");

@@ -139,6 +139,7 @@ static int report(const char *format, ...)
 	open = strrchr(text, '(');
 	if (open && isdigit((unsigned char)open[1])) {
 		*open = '\0';
+		/* NOLINTNEXTLINE(cert-err34-c): printed by iniparser's %d */
 		log_error("%son line %d", text, atoi(open + 1));
 	} else {
 		log_error("%s", text);

@@ -240,7 +240,7 @@ struct iol_bridge *iol_create(const char *name, unsigned id, struct err *err)
 	AUTO_FREE char *copy = strdup(name);
 	struct iol_bridge *result;
 
-	if (!bridge || !copy) {
+	if (!bridge || !copy) { /* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): both are AUTO_FREE */
 		err_sys(err, ENOMEM, "IOL bridge '%s'", name);
 		return NULL;
 	}

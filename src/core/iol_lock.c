@@ -26,6 +26,7 @@ static int make_directory(char *path, struct err *err)
 	*end = '\0';
 	/* whoever else may write there could replace sockets, so it must be ours alone */
 	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		/* NOLINTNEXTLINE(bugprone-branch-clone): two calls that may fail */
 		error = errno;
 	else if (lstat(path, &file) < 0)
 		error = errno;

@@ -81,6 +81,7 @@ static struct worker *create(struct err *err)
 
 static struct worker *add_worker(struct err *err)
 {
+	/* NOLINTNEXTLINE(bugprone-sizeof-expression): an array of pointers */
 	struct worker **grown = realloc(pool, (pool_size + 1) * sizeof(*pool));
 	struct worker *worker;
 

@@ -85,9 +85,9 @@ static void on_news(struct attach_watcher *watcher, enum attach_state state,
 		addition->problem = *problem;
 	else
 		addition->problem.code = 0;
-	if (state == ATTACH_GONE)
+	if (state == ATTACH_GONE) /* NOLINTNEXTLINE(bugprone-branch-clone): the order counts */
 		end_badly(addition, addition->problem.text);
-	else if (state == ATTACH_ATTACHED)
+	else if (state == ATTACH_ATTACHED) /* NOLINTNEXTLINE(bugprone-branch-clone) */
 		end_well(addition);
 	else if (problem && attach_error_is_final(problem))
 		end_badly(addition, addition->problem.text);

@@ -174,8 +174,8 @@ static enum request_state add_resolved(struct request *request, const struct udp
 {
 	struct iol_bridge *bridge = iol_find(name_of(request));
 	struct nio *nio;
-	unsigned port;
-	int64_t id;
+	unsigned port = 0;
+	int64_t id = 0;
 
 	if (!bridge)
 		return reply_final(request, REPLY_NOT_FOUND, "bridge '%s' doesn't exist",

@@ -50,7 +50,7 @@ int listen_unix_open(struct unix_listener *listener, const char *path, struct er
 {
 	AUTO_CLOSE int fd = -1;
 	struct stat file;
-	int error, result;
+	int error;
 
 	*listener = (struct unix_listener){ .address.sun_family = AF_UNIX };
 	if (!*path || strlen(path) >= sizeof(listener->address.sun_path))
@@ -72,9 +72,7 @@ int listen_unix_open(struct unix_listener *listener, const char *path, struct er
 		listen_unix_remove(listener);
 		return -err->code;
 	}
-	result = fd;
-	fd = -1;
-	return result;
+	return take_fd(&fd);
 }
 
 /* listen_unix_remove() - remove the file, if it is still the same one */

@@ -31,7 +31,7 @@ static int owner_of_peer(int fd, uid_t *owner, struct err *err)
  */
 bool peer_is_ours(int fd, struct err *err)
 {
-	uid_t owner;
+	uid_t owner = (uid_t)-1;
 
 	if (owner_of_peer(fd, &owner, err) < 0)
 		return false;

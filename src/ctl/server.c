@@ -405,6 +405,7 @@ static void admit(const struct listener *listener, int fd)
 
 static void listener_ready(struct loop_source *source, uint32_t events)
 {
+	/* cppcheck-suppress nullPointer ; the address may be NULL */
 	int fd = accept4(source->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)events;

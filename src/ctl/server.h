@@ -16,7 +16,7 @@ struct server_options {
 };
 extern struct server_options server_options;
 
-int server_listen(struct loop *loop, const char *spec, struct err *err);
+int server_listen(struct loop *loop, const char *text, struct err *err);
 int server_listen_unix(struct loop *loop, const char *path, struct err *err);
 void server_close(void);
 void server_hang_up(struct request *request);

@@ -360,7 +360,7 @@ static int find_by_cgroup(struct engine *engine, const char *cgroup, pid_t pid,
 	int rc = 0;
 
 	while (!rc && next_id(&cgroup, id)) {
-		if (strcmp(id, last))
+		if (strcmp(id, last) != 0)
 			rc = matches(engine, id, pid, container, err);
 		strcpy(last, id);
 	}

@@ -166,6 +166,7 @@ unsigned engine_api_parse(const char *text)
 
 	if (!text || strspn(text, "0123456789.") != strlen(text) || strlen(text) > 7)
 		return 0;
+	/* NOLINTNEXTLINE(cert-err34-c): three digits fit */
 	if (sscanf(text, "%3u.%3u%n", &major, &minor, &end) != 2 || text[end])
 		return 0;
 	return ENGINE_API(major, minor);
@@ -331,7 +332,8 @@ static int read_event(const json_t *root, struct engine_event *event, struct err
 	*event = (struct engine_event){ 0 };
 	if (!type || !text_of(root, "Action"))
 		return senseless("event", err);
-	if (strcmp(type, "container") || !action_from(text_of(root, "Action"), &event->action))
+	if (strcmp(type, "container") != 0 ||
+	    !action_from(text_of(root, "Action"), &event->action))
 		return 0;
 	if (!copy_id(event->id, text_of(actor, "ID")) ||
 	    !copy_name(event->name, text_of(json_object_get(actor, "Attributes"), "name")))

@@ -94,7 +94,7 @@ static int follow(struct engine_watch *watch, const char *path, struct err *err)
 		.endpoint = &endpoint, .path = path, .max = EVENT_MAX,
 		.timeout_ms = watch->engine->timeout_ms, .abort_fd = watch->stop_fd,
 	};
-	struct http_reply reply;
+	struct http_reply reply = { 0 };
 	int rc = engine_resolve(watch->engine, &endpoint, err);
 
 	if (!rc)

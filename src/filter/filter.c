@@ -184,7 +184,7 @@ static struct filter **find_link(struct filter_chain *chain, const char *name)
 {
 	struct filter **link = &chain->first;
 
-	while (*link && strcmp((*link)->name, name))
+	while (*link && strcmp((*link)->name, name) != 0)
 		link = &(*link)->next;
 	return link;
 }

@@ -30,6 +30,8 @@ static void put_address(__be32 out[4], __be16 *port, uint8_t *family,
 	const struct sockaddr_in *four = (const struct sockaddr_in *)address;
 
 	*family = AF_INET;
+	/* getpeername() or getsockname() has set it */
+	/* NOLINTNEXTLINE(clang-analyzer-core.UndefinedBinaryOperatorResult) */
 	if (address->ss_family == AF_INET) {
 		memcpy(out, &four->sin_addr, sizeof(four->sin_addr));
 		*port = four->sin_port;

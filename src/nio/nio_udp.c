@@ -447,6 +447,7 @@ struct nio *nio_udp_open(const struct udp_spec *spec, const struct addrinfo *add
 			fd = open_connected(spec, addresses, err);
 	}
 	if (fd < 0) {
+		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): host is AUTO_FREE */
 		err_wrap(err, "udp %u:%s:%u", spec->local_port, spec->host, spec->remote_port);
 		return NULL;
 	}

@@ -66,8 +66,7 @@ int unix_socket_open(struct unix_socket *unix_socket, const char *path, struct e
 	sock_grow_buffers(fd);
 	unix_socket->device = file.st_dev;
 	unix_socket->inode = file.st_ino;
-	unix_socket->fd = fd;
-	fd = -1;
+	unix_socket->fd = take_fd(&fd);
 	return 0;
 }
 

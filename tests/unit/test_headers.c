@@ -83,7 +83,7 @@ static void refuses_what_it_can_not_know(void **state)
 		const struct shape *shape = shapes;
 		uint32_t len;
 
-		while (strcmp(shape->name, cases[i].shape))
+		while (strcmp(shape->name, cases[i].shape) != 0)
 			shape++;
 		len = build(frame, shape, &packet);
 		frame[cases[i].at] = cases[i].value;
@@ -162,7 +162,7 @@ static void zero_checksum(void **state)
 		struct headers headers;
 		uint32_t len;
 
-		while (strcmp(shape->name, names[i]))
+		while (strcmp(shape->name, names[i]) != 0)
 			shape++;
 		build(frame, shape, &packet);
 		memcpy(payload, frame + shape_checksum(shape), 2);

@@ -18,7 +18,7 @@
 #include <cmocka.h>
 
 /* GNS3 gives out much smaller ones. */
-#define ID 65333
+#define ID 65333u
 
 static char path[108];
 
@@ -136,7 +136,7 @@ static void an_id_that_another_process_has(void **state)
 	write_file("untouched");
 	pid = other_process(&release);
 	assert_int_equal(lock(&err), -EBUSY);
-	snprintf(want, sizeof(want), "PID %d already has a lock on ID %d", pid, ID);
+	snprintf(want, sizeof(want), "PID %d already has a lock on ID %u", pid, ID);
 	assert_string_equal(err.text, want);
 	fd = open(path, O_RDONLY);
 	assert_int_equal(read(fd, text, sizeof(text)), strlen("untouched"));

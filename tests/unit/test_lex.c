@@ -31,6 +31,7 @@ static struct lexed lex(const char *text, size_t len)
 	lexed.words.word = malloc(LEX_WORDS_MAX(len) * sizeof(char *));
 	assert_non_null(lexed.line);
 	assert_non_null(lexed.words.word);
+	/* cppcheck-suppress uninitvar ; len bytes of it are set */
 	memcpy(lexed.line, text, len);
 	lexed.line[len] = '\0';
 	lexed.result = lex_line(lexed.line, len, &lexed.words);

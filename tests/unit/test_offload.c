@@ -42,7 +42,7 @@ static const struct shape *find_shape(const char *name)
 {
 	const struct shape *shape = shapes;
 
-	while (strcmp(shape->name, name))
+	while (strcmp(shape->name, name) != 0)
 		shape++;
 	return shape;
 }
