@@ -240,6 +240,8 @@ static void mark_train(struct outgoing *out, uint16_t size)
 
 	header->msg_control = control;
 	header->msg_controllen = sizeof(out->control[0].space);
+	/* the kernel is given the padding too */
+	memset(control, 0, sizeof(out->control[0].space));
 	control->cmsg_level = SOL_UDP;
 	control->cmsg_type = UDP_SEGMENT;
 	control->cmsg_len = CMSG_LEN(sizeof(size));
