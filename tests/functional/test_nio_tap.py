@@ -189,3 +189,46 @@ def test_macvtap(ub, ns, peers):
     near.expect(frames.frame(b"in"))
     ub.ok("bridge delete b")
     assert "mv0" in ns.links()
+
+
+def is_stopped(pid):
+    """Whether no thread of a process runs after SIGSTOP."""
+    states = []
+    for thread in os.listdir(f"/proc/{pid}/task"):
+        with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as stat:
+            states.append(stat.read().rsplit(")", 1)[1].split()[0])
+    return set(states) == {"T"}
+
+
+@pytest.mark.parametrize("moved", [False, True], ids=["here", "moved"])
+def test_offloads_come_with_load(ub, link, ns, namespaces, peers, moved):
+    """Also where somebody else has moved the device to."""
+    near, far = link
+    home = ns
+    if moved:
+        home = namespaces()
+        with ns:
+            subprocess.run(["ip", "link", "set", "tap0", "netns", home.path], check=True,
+                           pass_fds=[home.fd])
+        home.quiet("tap0")
+        home.ip("link set tap0 up")
+        near = peers.raw("tap0", where=home)
+    assert "tx-checksumming: off" in home.run("ethtool", "-k", "tap0")
+    os.kill(ub.pid, signal.SIGSTOP)
+    try:
+        # so that they are all there at once
+        wait_until(lambda: is_stopped(ub.pid), what="the program to stop")
+        for number in range(20):
+            near.send(frames.frame(size=100 + number))
+    finally:
+        os.kill(ub.pid, signal.SIGCONT)
+    for number in range(20):
+        far.expect(frames.frame(size=100 + number))
+    wait_until(lambda: "tx-checksumming: on" in home.run("ethtool", "-k", "tap0"),
+               what="offloads")
+    near.send(frames.frame(size=200))
+    far.expect(frames.frame(size=200))
+    far.send(frames.frame(size=300))
+    near.expect(frames.frame(size=300))
+    ub.ok("bridge delete b")
+    wait_until(lambda: "tap0" not in home.links(), what="the end of the device")
