@@ -43,6 +43,7 @@
 #include "base/clock.h"
 #include "base/kernel.h"
 #include "base/str.h"
+#include "nio/closing.h"
 #include "nio/sock.h"
 #include "pkt/vlan.h"
 
@@ -343,7 +344,7 @@ int packet_revive(struct nio *nio, struct err *err)
 
 void packet_close(struct nio *nio)
 {
-	close(nio->fd);
+	closing_add(nio->fd);
 	free(to_packet(nio));
 }
 
