@@ -288,7 +288,9 @@ static void unlink_attachment(struct attachment *self)
 		session_unlisten(&listener);
 }
 
-/* The end of an attachment. A pair of the client stays as it is. */
+/* The end of an attachment. A pair of the client stays as it is. What is ours is gone when
+ * whoever closes the NIO has waited for that.
+ */
 static void end_attachment(struct attachment *self)
 {
 	static const struct err closed = { .code = ECANCELED, .text = "it was deleted meanwhile" };
@@ -298,7 +300,7 @@ static void end_attachment(struct attachment *self)
 		loop_remove(session_loop(), &self->end);
 		if (self->spec.backend == PLUG_PAIR)
 			self->plug.host_index = 0;
-		plug_out(&self->plug);
+		plug_out_later(&self->plug);
 	}
 	if (self->watcher)
 		self->watcher->news(self->watcher, ATTACH_GONE, &closed);

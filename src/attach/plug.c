@@ -31,6 +31,7 @@
 
 #include "base/cleanup.h"
 #include "net/netns.h"
+#include "nio/closing.h"
 
 /* How many names are tried where one of our own making is taken. */
 #define NAME_ATTEMPTS 8
@@ -355,12 +356,29 @@ void plug_out(struct plug *plug)
 {
 	struct err ignored;
 
-	/* where there is none, other files may be about to be closed, all at a time */
-	if (plug->device)
-		nio_close(plug->device);
+	nio_close(plug->device);
 	plug->device = NULL;
 	if (plug->host_index)
 		netdev_delete_index(plug->host_index, &ignored);
+	plug->host_index = 0;
+	cleanup_close(&plug->pidfd);
+	plug->pidfd = -1;
+}
+
+static void delete_interface(int index)
+{
+	struct err ignored;
+
+	netdev_delete_index(index, &ignored);
+}
+
+/* plug_out_later() - the same, done when the caller's next closing_wait() returns */
+void plug_out_later(struct plug *plug)
+{
+	nio_close_later(plug->device);
+	plug->device = NULL;
+	if (plug->host_index)
+		closing_call(delete_interface, plug->host_index);
 	plug->host_index = 0;
 	cleanup_close(&plug->pidfd);
 	plug->pidfd = -1;

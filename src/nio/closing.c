@@ -4,7 +4,8 @@
  * When the last file of a TAP device is closed, the kernel takes the device down
  * and waits until nobody can use it any more: some 15 ms, in which it does
  * nothing. Thirty devices one after the other would take half a second; closed by
- * as many threads they wait together.
+ * as many threads they wait together. The same goes for packet sockets, and for
+ * interfaces that are deleted.
  *
  * Each thread has a list of its own.
  */
@@ -19,42 +20,58 @@
 
 #define THREADS_MAX 64
 
+struct ending {
+	void (*end)(int number);
+	int number;
+};
+
 struct closing {
-	int *files;
+	struct ending *list;
 	unsigned count, room;
 	atomic_uint next;
 };
 
 static _Thread_local struct closing closing;
 
-/* closing_add() - have @fd closed by this thread's next closing_wait() */
-void closing_add(int fd)
+/* closing_call() - have @end(@number) called by this thread's next closing_wait(), on any thread */
+void closing_call(void (*end)(int number), int number)
 {
 	if (closing.count == closing.room) {
 		unsigned room = closing.room ? 2 * closing.room : 16;
-		int *grown = realloc(closing.files, room * sizeof(*grown));
+		struct ending *grown = realloc(closing.list, room * sizeof(*grown));
 
 		if (!grown) {
-			close(fd);
+			end(number);
 			return;
 		}
-		closing.files = grown;
+		closing.list = grown;
 		closing.room = room;
 	}
-	closing.files[closing.count++] = fd;
+	closing.list[closing.count++] = (struct ending){ end, number };
+}
+
+static void close_file(int fd)
+{
+	close(fd);
+}
+
+/* closing_add() - have @fd closed by this thread's next closing_wait() */
+void closing_add(int fd)
+{
+	closing_call(close_file, fd);
 }
 
 static void *close_some(void *arg)
 {
-	struct closing *list = arg;
+	struct closing *self = arg;
 	unsigned index;
 
-	while ((index = atomic_fetch_add(&list->next, 1)) < list->count)
-		close(list->files[index]);
+	while ((index = atomic_fetch_add(&self->next, 1)) < self->count)
+		self->list[index].end(self->list[index].number);
 	return NULL;
 }
 
-/* closing_wait() - all files that this thread has added are closed when this returns */
+/* closing_wait() - all that this thread has added has ended when this returns */
 void closing_wait(void)
 {
 	pthread_t thread[THREADS_MAX];
@@ -69,6 +86,6 @@ void closing_wait(void)
 	close_some(&closing);
 	while (threads)
 		pthread_join(thread[--threads], NULL);
-	free(closing.files);
+	free(closing.list);
 	closing = (struct closing){ 0 };
 }
