@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Fuzz target: a dialogue of the text protocol, carried out in a jail. */
+/* Fuzz target: a dialogue of the text protocol, from the bytes that a client sends to those
+ * that it gets, in a jail.
+ *
+ * Input: what is sent, in one piece; in two, if the first byte is odd.
+ */
 #include <config.h>
 
-#include "ctl/dispatch.h"
-
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "attach/run_wait.h"
+#include "base/buf.h"
+#include "base/loop.h"
 #include "core/bridge.h"
 #include "core/iol.h"
 #include "ctl/control.h"
@@ -16,37 +24,64 @@
 
 #define MAX_INPUT 2048	/* the optimizer's time for long expressions is libpcap's affair */
 
+/* Not what an input would name. */
+#define SOCKET_PATH "/tmp/read-by-fuzz-dispatch"
+
 /* How long a command may wait for what does not happen in the jail. */
 #define PATIENCE_MS 5
 
-static bool finished;
+static struct buf replies;
+static bool ended;			/* by the server */
 
-/* In place of the server. */
-void server_hang_up(struct request *request)
+static void prepare(void)
 {
-	require(request->argc == 0);
+	struct err err;
+
+	require(!server_listen_unix(control_loop(), SOCKET_PATH, &err));
 }
 
-static void finish(struct request *request)
+static int connect_client(void)
 {
-	require(!finished && request->reply.len);
-	finished = true;
-	control_stop();
+	const struct sockaddr_un address = { .sun_family = AF_UNIX, .sun_path = SOCKET_PATH };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	require(fd >= 0 && !connect(fd, (const struct sockaddr *)&address, sizeof(address)));
+	return fd;
 }
 
-/* ---- one line */
-
-/* Information lines, one final line, nothing else. */
-static void check_reply(const struct buf *reply)
+static void take_replies(struct loop_source *source, uint32_t events)
 {
-	bool final = false;
+	char data[4096];
+	ssize_t got;
 
-	require(reply->len >= 6 && !reply->failed);
-	for (size_t at = 0; at < reply->len;) {
-		const char *line = reply->data + at;
-		const char *end = memchr(line, '\n', reply->len - at);
+	(void)events;
+	while ((got = recv(source->fd, data, sizeof(data), MSG_DONTWAIT)) > 0)
+		buf_append(&replies, data, (size_t)got);
+	require(got == 0 || errno == EAGAIN);
+	ended = got == 0;
+	if (ended)
+		control_stop();
+}
 
-		require(!final && end && end - line >= 5 && end[-1] == '\r');
+static void send_piece(int fd, const uint8_t *data, size_t size)
+{
+	/* one that has hung up takes no more */
+	ssize_t sent = send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	require(sent == (ssize_t)size || errno == EPIPE);
+}
+
+/* Information lines and final lines, one of these at the end, and nothing else. */
+static void check_replies(void)
+{
+	bool final = true;
+
+	require(!replies.failed);
+	for (size_t at = 0; at < replies.len;) {
+		const char *line = replies.data + at;
+		const char *end = memchr(line, '\n', replies.len - at);
+
+		require(end && end - line >= 5 && end[-1] == '\r');
 		final = line[3] == '-';
 		if (final)
 			require(!memcmp(line, "100", 3) || line[0] == '2');
@@ -55,57 +90,48 @@ static void check_reply(const struct buf *reply)
 		at += (size_t)(end - line) + 1;
 	}
 	require(final);
+	replies.len = 0;
 }
 
-/* Who waits for a container is told that there will be none. */
-static void wait_for_reply(void)
+static void clean_up(void)
 {
-	jail_serve(&finished, PATIENCE_MS);
-	if (finished)
-		return;
-	run_wait_end_all();
-	bridge_delete_all();
-	while (!finished)
-		jail_serve(&finished, 1000);
-}
-
-static void carry_out(const char *text, size_t len)
-{
-	struct request request = { .line = malloc(len + 1), .finished = finish };
-
-	require(request.line);
-	memcpy(request.line, text, len);
-	request.line[len] = '\0';
-	finished = false;
-	if (dispatch_line(&request, request.line, len) == REQUEST_PENDING) {
-		require(!request.reply.len);
-		wait_for_reply();
-	}
-	check_reply(&request.reply);
-	buf_free(&request.reply);
-	free(request.words);
-	free(request.line);
-}
-
-/* The server ends a command at the first CR. */
-static void carry_out_all(const uint8_t *input, size_t size)
-{
-	const char *data = (const char *)input;
-
-	while (size) {
-		const char *end = memchr(data, '\n', size);
-		size_t len = end ? (size_t)(end - data) : size;
-		const char *cr = len ? memchr(data, '\r', len) : NULL;
-
-		carry_out(data, cr ? (size_t)(cr - data) : len);
-		len += end != NULL;
-		data += len;
-		size -= len;
-	}
 	bridge_delete_all();
 	iol_delete_all();
 	require(!bridge_first() && !iol_first());
 	jail_finish_jobs();
+}
+
+static void send_all(int fd, const uint8_t *data, size_t size)
+{
+	size_t first = size && *data & 1 ? size / 2 : size;
+
+	send_piece(fd, data, first);
+	if (first < size) {
+		jail_serve(&ended, 1);
+		send_piece(fd, data + first, size - first);
+	}
+	shutdown(fd, SHUT_WR);
+}
+
+static void talk(const uint8_t *data, size_t size)
+{
+	struct loop_source client = { .fd = connect_client(), .ready = take_replies };
+	struct err err;
+
+	ended = false;
+	require(!loop_add(control_loop(), &client, EPOLLIN, &err));
+	send_all(client.fd, data, size);
+	jail_serve(&ended, PATIENCE_MS);
+	while (!ended) {
+		/* who waits for a container is told that there will be none */
+		run_wait_end_all();
+		bridge_delete_all();
+		jail_serve(&ended, PATIENCE_MS);
+	}
+	loop_remove(control_loop(), &client);
+	close(client.fd);
+	check_replies();
+	clean_up();
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
@@ -115,7 +141,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	jail_start(carry_out_all);
+	jail_start(prepare, talk);
 	return 0;
 }
 

@@ -107,7 +107,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	(void)argc;
 	(void)argv;
-	jail_start(try_file);
+	jail_start(NULL, try_file);
 	return 0;
 }
 

@@ -24,6 +24,7 @@
 
 static struct {
 	sem_t go, done;
+	void (*prepare)(void);
 	void (*run)(const uint8_t *data, size_t size);
 	const uint8_t *data;
 	size_t size;
@@ -75,6 +76,8 @@ static void *serve(void *arg)
 	workers_set_limit(1);
 	require(!control_init(&err));
 	session_init(control_loop());
+	if (work.prepare)
+		work.prepare();
 	for (;;) {
 		sem_wait(&work.go);
 		work.run(work.data, work.size);
@@ -83,13 +86,14 @@ static void *serve(void *arg)
 	return NULL;
 }
 
-/* jail_start() - have jail_run() call @run in the jail */
-void jail_start(void (*run)(const uint8_t *data, size_t size))
+/* jail_start() - have jail_run() call @run in the jail; @prepare, if any, comes before, once */
+void jail_start(void (*prepare)(void), void (*run)(const uint8_t *data, size_t size))
 {
 	sigset_t all, before;
 	pthread_t thread;
 
 	log_set_sink(ignore_line);
+	work.prepare = prepare;
 	work.run = run;
 	sem_init(&work.go, 0, 0);
 	sem_init(&work.done, 0, 0);

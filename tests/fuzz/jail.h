@@ -16,7 +16,7 @@
 /* Anything that is wrong ends the process, which is what libFuzzer waits for. */
 void require(bool holds);
 
-void jail_start(void (*run)(const uint8_t *data, size_t size));
+void jail_start(void (*prepare)(void), void (*run)(const uint8_t *data, size_t size));
 void jail_run(const uint8_t *data, size_t size);
 
 /* In the jail: serves what is under way until @done is set, at most for so long. */
