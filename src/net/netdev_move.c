@@ -14,7 +14,9 @@
  *   another namespace name it by a number, which the kernel gives out on request
  *   and forgets when the namespace ends. If old and new name are equal there is
  *   no need to ask: a move that can not keep the name does not begin;
- * - address and MTU: they are set first, and travel with the interface.
+ * - address and MTU: they are set first, and travel with the interface. The address is set
+ *   once more by the move itself: as long as the interface is in sight, device managers
+ *   such as udev may want it to have another.
  *
  * What remains is somebody taking the name between the question and the move.
  *
@@ -29,6 +31,7 @@
 #include <errno.h>
 #include <linux/net_namespace.h>
 #include <net/if.h>
+#include <netlink/addr.h>
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/route/link.h>
@@ -128,6 +131,17 @@ static int set_properties(const char *name, const struct netdev_placement *place
 	return ret;
 }
 
+static bool add_address(struct rtnl_link *link, const uint8_t *mac)
+{
+	struct nl_addr *address = nl_addr_build(AF_LLC, mac, MAC_LEN);
+
+	if (!address)
+		return false;
+	rtnl_link_set_addr(link, address);
+	nl_addr_put(address);
+	return true;
+}
+
 static struct nl_msg *new_move_request(int index, const struct target *target,
 				       const struct netdev_placement *placement)
 {
@@ -136,6 +150,10 @@ static struct nl_msg *new_move_request(int index, const struct target *target,
 
 	if (!link)
 		return NULL;
+	if (placement->mac && !add_address(link, placement->mac)) {
+		rtnl_link_put(link);
+		return NULL;
+	}
 	rtnl_link_set_ifindex(link, index);
 	rtnl_link_set_name(link, placement->name);
 	if (target->kind == NETNSA_PID)

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """An engine that lies, stalls, or breaks off: nothing but the link to its container suffers."""
+import fcntl
 import itertools
 import json
 import os
 import resource
+import socket
+import struct
+import subprocess
 import threading
 import time
 
@@ -504,3 +508,37 @@ def test_many_are_taken_away_at_a_time(sub, stub, pause_process, measure, patien
     measure(f"reset with 30 Docker NIOs, {backend}", min(took))
     assert sub.ns.links() == {"lo"}
     assert min(took) < 0.4 * patience, took
+
+
+def change_macs(namespace, stop):
+    """What a device manager may do to interfaces that it sees for the first time."""
+    with namespace, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock, \
+            open("/proc/thread-self/net/dev", encoding="ascii") as table:
+        while not stop.is_set():
+            table.seek(0)
+            for line in table.readlines()[2:]:
+                request = struct.pack("16sH6s16x", line.split(":")[0].strip().encode(), 1,
+                                      bytes.fromhex("02deaddead00"))
+                try:
+                    fcntl.ioctl(sock, 0x8924, request)
+                except OSError:
+                    pass
+
+
+@pytest.mark.parametrize("backend", ["tap", "veth"])
+def test_somebody_changes_the_mac_address(sub, stub, pause_process, backend):
+    """Until the interface is in the container anybody can; in there it has the right one."""
+    process, stop = pause_process(), threading.Event()
+    stub.run(process, tell=False)
+    thread = threading.Thread(target=change_macs, args=(sub.ns, stop))
+    thread.start()
+    try:
+        for _ in range(20):
+            add(sub, f"mac=02:11:22:33:44:55 backend={backend} wait=10")
+            shown = subprocess.run(["nsenter", "-n", "-t", str(process.pid), "ip", "link", "show",
+                                    "eth1"], stdout=subprocess.PIPE, text=True, check=True)
+            assert "02:11:22:33:44:55" in shown.stdout
+            sub.ok("bridge delete t")
+    finally:
+        stop.set()
+        thread.join()
