@@ -46,6 +46,14 @@ struct target {
 	pid_t pid;
 };
 
+/* plug_open_process() - a pidfd, closed on exec; -ESRCH: there is no such process */
+int plug_open_process(pid_t pid, struct err *err)
+{
+	int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+	return pidfd < 0 ? err_sys(err, errno, "process %d", (int)pid) : pidfd;
+}
+
 /* plug_run_is_over() - whether the process of a pidfd has ended */
 bool plug_run_is_over(int pidfd)
 {
@@ -99,9 +107,9 @@ static int open_target(struct target *target, pid_t pid, struct err *err)
 	struct err ignored;
 
 	target->pid = pid;
-	target->pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	target->pidfd = plug_open_process(pid, err);
 	if (target->pidfd < 0)
-		return err_sys(err, errno, "process %d", (int)pid);
+		return -err->code;
 	target->netns_fd = netns_open_pid(pid, &ignored);
 	here = netns_open_self(&ignored);
 	if (target->netns_fd >= 0 && here >= 0 && netns_same(target->netns_fd, here))

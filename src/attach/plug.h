@@ -73,6 +73,7 @@ int plug_in(struct engine *engine, const struct plug_request *request, struct pl
 	    struct err *err);
 void plug_out(struct plug *plug);
 void plug_out_later(struct plug *plug);
+int plug_open_process(pid_t pid, struct err *err);
 bool plug_run_is_over(int pidfd);
 bool plug_is_pair(const struct plug_spec *spec, const char *interface);
 void plug_run_of(struct plug_run *run, const struct engine_container *container);

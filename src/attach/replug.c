@@ -8,8 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include "attach/session.h"
 #include "base/cleanup.h"
@@ -100,9 +98,9 @@ static int find(struct search *search, struct engine *engine)
 	struct engine_container container;
 
 	/* open before the engine is asked: if it still names this number then, they belong together */
-	plug->pidfd = (int)syscall(SYS_pidfd_open, search->pid, 0);
+	plug->pidfd = plug_open_process(search->pid, &search->err);
 	if (plug->pidfd < 0)
-		return err_sys(&search->err, errno, "process %d", (int)search->pid);
+		return -search->err.code;
 	if (engine_find_by_pid(engine, search->pid, &container, &search->err) < 0)
 		return -search->err.code;
 	if (container.network != ENGINE_NET_OWN)
