@@ -21,16 +21,22 @@
  * is up, but if it is deleted before that, nothing more is reported, and the socket
  * is bound to nothing. So the NIO is gone from the first error on, until revive()
  * finds the interface up, or binds the socket to another one that has its name.
+ *
+ * Promiscuous mode waits for the lock that the kernel has for all changes of
+ * interfaces on the host. Others may hold it for seconds, as when a namespace with
+ * many interfaces ends, and a worker must not wait: a thread does it instead.
  */
 #include <config.h>
 
 #include "nio/packet.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -302,7 +308,7 @@ void packet_send(struct nio *nio, struct batch *batch)
 		drop_unheard(batch);
 }
 
-/* ---- opening and closing */
+/* ---- binding to an interface */
 
 static int bind_to(int fd, unsigned index, struct err *err)
 {
@@ -311,18 +317,69 @@ static int bind_to(int fd, unsigned index, struct err *err)
 		.sll_protocol = htons(ETH_P_ALL),
 		.sll_ifindex = (int)index,
 	};
+
+	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+		return err_sys(err, errno, "bind");
+	return 0;
+}
+
+static int be_promiscuous(int fd, unsigned index, struct err *err)
+{
 	const struct packet_mreq promiscuous = {
 		.mr_ifindex = (int)index,
 		.mr_type = PACKET_MR_PROMISC,
 	};
 
-	if (bind(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return err_sys(err, errno, "bind");
 	if (setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &promiscuous,
 		       sizeof(promiscuous)) < 0)
 		return err_sys(err, errno, "promiscuous mode");
 	return 0;
 }
+
+/* ---- promiscuous mode without waiting for it */
+
+struct favour {
+	int fd;
+	unsigned index;
+};
+
+/* An interface that is gone again is looked for again, so nobody needs to hear of that. */
+static void *do_favour(void *arg)
+{
+	struct favour *favour = arg;
+	struct err ignored;
+
+	be_promiscuous(favour->fd, favour->index, &ignored);
+	close(favour->fd);
+	free(favour);
+	return NULL;
+}
+
+/* A descriptor of its own keeps the socket there for as long as the thread wants it. */
+static int promise_promiscuous(int fd, unsigned index, struct err *err)
+{
+	struct favour *favour = malloc(sizeof(*favour));
+	pthread_attr_t detached;
+	pthread_t thread;
+	int error = ENOMEM;
+
+	if (!favour)
+		return err_sys(err, ENOMEM, "promiscuous mode");
+	*favour = (struct favour){ fcntl(fd, F_DUPFD_CLOEXEC, 0), index };
+	pthread_attr_init(&detached);
+	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
+	if (favour->fd >= 0)
+		error = pthread_create(&thread, &detached, do_favour, favour);
+	pthread_attr_destroy(&detached);
+	if (!error)
+		return 0;
+	cleanup_close(&favour->fd);
+	free(favour);
+	/* to wait is better than to miss frames */
+	return be_promiscuous(fd, index, err);
+}
+
+/* ---- opening and closing */
 
 int packet_revive(struct nio *nio, struct err *err)
 {
@@ -334,7 +391,8 @@ int packet_revive(struct nio *nio, struct err *err)
 
 		if (!index)
 			return err_sys(err, ENODEV, "%s", nio->desc);
-		if (bind_to(nio->fd, index, err) < 0)
+		if (bind_to(nio->fd, index, err) < 0 ||
+		    promise_promiscuous(nio->fd, index, err) < 0)
 			return -err->code;
 		self->index = index;
 		state = check_interface(self);
@@ -366,7 +424,7 @@ static int open_socket(const char *interface, unsigned index, struct vnet_suppor
 	 */
 	support->untagged = kernel_is_before(5, 19);
 	sock_grow_buffers(fd);
-	if (bind_to(fd, index, err) < 0)
+	if (bind_to(fd, index, err) < 0 || be_promiscuous(fd, index, err) < 0)
 		return err_wrap(err, "%s", interface);
 	return take_fd(&fd);
 }

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""While others hold the kernel's lock for changes of interfaces, no link waits for it."""
+import os
+import subprocess
+
+import pytest
+
+from lab import frames
+from lab.wait import wait_until
+
+pytestmark = pytest.mark.plain_build
+
+
+@pytest.fixture(scope="module")
+def slow_library(tmp_path_factory):
+    source = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "preload", "slow.c")
+    library = tmp_path_factory.mktemp("preload") / "slow.so"
+    subprocess.run([os.environ.get("CC", "cc"), "-std=gnu11", "-D_GNU_SOURCE", "-O1", "-shared",
+                    "-fPIC", "-o", library, source, "-ldl"], check=True)
+    return str(library)
+
+
+class Lock:
+    """The lock, as the program sees it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def take(self):
+        with open(self.path, "w", encoding="ascii"):
+            pass
+
+    def release(self):
+        if os.path.exists(self.path):
+            os.unlink(self.path)
+
+
+@pytest.fixture
+def lock(directory):
+    made = Lock(f"{directory}/lock")
+    yield made
+    made.release()
+
+
+@pytest.fixture
+def locked_ub(launch, slow_library, lock):
+    """All links have the same worker."""
+    program = launch(env={"LD_PRELOAD": slow_library, "UBRIDGE_LOCK": lock.path},
+                     args=["--workers", "1"])
+    yield program
+    lock.release()      # it could not end
+
+
+@pytest.fixture
+def other(locked_ub, peers):
+    """Another link, that works: other()."""
+    left, right = peers.udp(), peers.udp()
+    left.to, right.to = peers.port(), peers.port()
+    locked_ub.udp_bridge("other", (left.to, left.port), (right.to, right.port))
+
+    def works():
+        left.send(frames.frame(b"other"))
+        right.expect(frames.frame(b"other"))
+    return works
+
+
+def is_gone(program, bridge):
+    return wait_until(lambda: "state=down" in program.ok(f"bridge get_counters {bridge}")[0],
+                      what="the device to be gone")
+
+
+def is_back(program, bridge):
+    return wait_until(lambda: "state=up" in program.ok(f"bridge get_counters {bridge}")[0],
+                      what="the device to be back")
+
+
+@pytest.mark.parametrize("kind", ["linux_raw", "ethernet"])
+def test_an_interface_that_comes_back(locked_ub, lock, other, ns, peers, kind):
+    ns.veth("va", "vb")
+    far = peers.udp()
+    far.to = peers.port()
+    locked_ub.ok("bridge create b")
+    locked_ub.ok(f"bridge add_nio_{kind} b va")
+    locked_ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    locked_ub.ok("bridge start b")
+    ns.ip("link del va")
+    is_gone(locked_ub, "b")
+    lock.take()
+    ns.veth("va", "vb")
+    wait_until(lambda: "waits: promiscuous" in locked_ub.stderr(), what="somebody who waits")
+    other()
+    is_back(locked_ub, "b")
+    near = peers.raw("vb")
+    near.send(frames.frame(b"while it is held"))
+    far.expect(frames.frame(b"while it is held"))
+    lock.release()
+    wait_until(lambda: "promiscuity 1" in ns.ip("-d link show va"), what="promiscuous mode")
+    other()
+
+
+def test_it_may_go_again_meanwhile(locked_ub, lock, other, ns):
+    """Also with the bridge: what waits then holds nothing up, and leaves nothing behind."""
+    ns.veth("va", "vb")
+    locked_ub.ok("bridge create b")
+    locked_ub.ok("bridge add_nio_linux_raw b va")
+    locked_ub.ok("bridge add_nio_udp b 0 127.0.0.1 9")
+    locked_ub.ok("bridge start b")
+    before = locked_ub.descriptors(), locked_ub.threads()
+    ns.ip("link del va")
+    is_gone(locked_ub, "b")
+    lock.take()
+    ns.veth("va", "vb")
+    wait_until(lambda: "waits: promiscuous" in locked_ub.stderr(), what="somebody who waits")
+    ns.ip("link del va")
+    is_gone(locked_ub, "b")
+    ns.veth("va", "vb")
+    is_back(locked_ub, "b")
+    locked_ub.ok("bridge delete b")
+    other()
+    lock.release()
+    wait_until(lambda: locked_ub.descriptors() < before[0] and locked_ub.threads() == before[1],
+               what="the descriptors and threads to go")
+    other()

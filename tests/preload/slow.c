@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* For LD_PRELOAD: somebody has the kernel's lock for changes of interfaces
+ *
+ * While the file that UBRIDGE_LOCK names exists, calls for which the kernel takes that
+ * lock do not return. Each that has to wait is told on standard error.
+ */
+#include <dlfcn.h>
+#include <linux/if_packet.h>
+#include <linux/if_tun.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define DESCRIPTORS 1024
+
+static int (*real_setsockopt)(int, int, int, const void *, socklen_t);
+static int (*real_ioctl)(int, unsigned long, ...);
+static int (*real_close)(int);
+
+static const char *lock_path;
+static atomic_bool tap[DESCRIPTORS];	/* which of them are files of TAP devices */
+
+static void find(void *function, const char *name)
+{
+	void *found = dlsym(RTLD_NEXT, name);
+
+	memcpy(function, &found, sizeof(found));
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+	lock_path = getenv("UBRIDGE_LOCK");
+	find(&real_setsockopt, "setsockopt");
+	find(&real_ioctl, "ioctl");
+	find(&real_close, "close");
+}
+
+static void take_lock(const char *what)
+{
+	if (!lock_path || access(lock_path, F_OK) != 0)
+		return;
+	dprintf(STDERR_FILENO, "waits: %s\n", what);
+	while (access(lock_path, F_OK) == 0)
+		usleep(1000);
+}
+
+int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
+{
+	if (level == SOL_PACKET && name == PACKET_ADD_MEMBERSHIP)
+		take_lock("promiscuous");
+	return real_setsockopt(fd, level, name, value, len);
+}
+
+int ioctl(int fd, unsigned long request, ...)
+{
+	unsigned long argument;
+	va_list arguments;
+	int result;
+
+	va_start(arguments, request);
+	argument = va_arg(arguments, unsigned long);
+	va_end(arguments);
+	if (request == TUNSETIFF)
+		take_lock("attach");
+	result = real_ioctl(fd, request, argument);
+	if (request == TUNSETIFF && result == 0 && fd < DESCRIPTORS)
+		tap[fd] = true;
+	return result;
+}
+
+int close(int fd)
+{
+	if (fd >= 0 && fd < DESCRIPTORS && atomic_exchange(&tap[fd], false))
+		take_lock("detach");
+	return real_close(fd);
+}
