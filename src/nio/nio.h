@@ -97,6 +97,7 @@ void nio_count_error(struct nio *nio, int error);
 void nio_note_error(struct nio *nio, enum frame_drop drop, int error);
 const char *nio_error_text(const struct nio_counters *counters);
 
+int nio_aside(void *(*work)(void *), void *arg);
 void nio_close(struct nio *nio);
 void nio_close_later(struct nio *nio);
 

@@ -18,6 +18,9 @@
  * it is deleted, or its namespace ends, its file reports EBADFD or EFAULT for
  * ever. A device of our own is not brought back then: by its name, somebody
  * else's could be meant. A borrowed one is taken again when it is there again.
+ * That, and to close the old file, waits for the lock that the kernel has for all
+ * changes of interfaces, which others may hold for long: a thread does it, and the
+ * worker looks from time to time whether it is done.
  */
 #include <config.h>
 
@@ -27,6 +30,7 @@
 #include <net/if.h>
 #include <pthread.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,9 +38,11 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 #include "base/str.h"
 #include "nio/closing.h"
 #include "nio/nio.h"
@@ -59,8 +65,14 @@
  */
 #define UPGRADE_LOAD 16
 
+/* For so long a worker waits for a device to be taken again; mostly that is enough. */
+#define RETAKE_NSEC (5 * NSEC_PER_MSEC)
+
+struct retake;
+
 struct nio_tap {
 	struct nio nio;
+	struct retake *retake;		/* under way; NULL: none */
 	struct vnet_support support;
 	bool borrowed;
 	bool upgradable;		/* to be attached to anew, with offloads */
@@ -302,10 +314,119 @@ static void tap_send(struct nio *nio, struct batch *batch)
 	}
 }
 
+/* ---- taking a borrowed device again */
+
+/* Belongs to the NIO and to the thread; who is the last frees it. */
+struct retake {
+	atomic_uint owners;
+	atomic_bool done;		/* what follows is the NIO's to read */
+	struct err err;
+	struct nio_tap tap;		/* the file and what it can do */
+	int old;			/* the file of the device that is gone */
+	char device[IFNAMSIZ];
+};
+
+static void retake_release(struct retake *retake)
+{
+	if (atomic_fetch_sub(&retake->owners, 1) > 1)
+		return;
+	cleanup_close(&retake->tap.nio.fd);
+	free(retake);
+}
+
+static void *do_retake(void *arg)
+{
+	struct retake *retake = arg;
+
+	cleanup_close(&retake->old);
+	retake->tap.nio.fd = borrow(&retake->tap, retake->device, &retake->err);
+	atomic_store(&retake->done, true);
+	retake_release(retake);
+	return NULL;
+}
+
+static int retake_start(struct nio_tap *tap, struct err *err)
+{
+	struct retake *retake = calloc(1, sizeof(*retake));
+	int error;
+
+	if (!retake)
+		return err_sys(err, ENOMEM, "tap %s", tap->nio.desc);
+	retake->owners = 2;
+	retake->old = tap->nio.fd;
+	retake->tap.nio.fd = -1;
+	strcpy(retake->device, tap->nio.desc);
+	error = nio_aside(do_retake, retake);
+	if (error) {
+		free(retake);
+		return err_sys(err, -error, "thread");
+	}
+	tap->nio.fd = -1;
+	tap->retake = retake;
+	return 0;
+}
+
+/* Whether it is done, after having waited for a moment. */
+static bool retake_is_done(const struct retake *retake, uint64_t wait_nsec)
+{
+	const struct timespec pause = { .tv_nsec = NSEC_PER_MSEC / 4 };
+	const uint64_t until = clock_now() + wait_nsec;
+
+	while (!atomic_load(&retake->done)) {
+		if (clock_now() >= until)
+			return false;
+		nanosleep(&pause, NULL);
+	}
+	return true;
+}
+
+/* What it has got is the NIO's from here on. */
+static int retake_finish(struct nio_tap *tap, struct err *err)
+{
+	struct retake *retake = tap->retake;
+	int fd = retake->tap.nio.fd;
+
+	tap->retake = NULL;
+	if (fd < 0) {
+		*err = retake->err;
+	} else {
+		tap->nio.fd = fd;
+		tap->nio.takes_gso = retake->tap.nio.takes_gso;
+		tap->support = retake->tap.support;
+		retake->tap.nio.fd = -1;
+	}
+	retake_release(retake);
+	return fd < 0 ? -err->code : 0;
+}
+
+static int tap_revive(struct nio *nio, struct err *err)
+{
+	struct nio_tap *tap = to_tap(nio);
+	uint64_t wait = 0;
+
+	if (!tap->retake) {
+		if (!tap->borrowed || !if_nametoindex(nio->desc))
+			return err_set(err, ENODEV, "tap %s is gone", nio->desc);
+		if (retake_start(tap, err) < 0)
+			return -err->code;
+		wait = RETAKE_NSEC;
+	}
+	if (!retake_is_done(tap->retake, wait))
+		return err_sys(err, EINPROGRESS, "tap %s", nio->desc);
+	return retake_finish(tap, err);
+}
+
+/* ---- the end */
+
 static void tap_close(struct nio *nio)
 {
-	closing_add(nio->fd);
-	free(to_tap(nio));
+	struct nio_tap *tap = to_tap(nio);
+
+	if (tap->retake)
+		retake_release(tap->retake);
+	if (nio->fd >= 0)
+		closing_add(nio->fd);
+	free(tap);
 }
 
 /* The two NIOs exchange their devices. */
@@ -314,6 +435,9 @@ static struct nio *tap_swap(struct nio *nio, struct nio *device)
 	struct nio_tap *tap = to_tap(nio), *other = to_tap(device);
 	const struct nio_tap had = *tap;
 
+	if (tap->retake)
+		retake_release(tap->retake);
+	tap->retake = NULL;
 	tap->nio.fd = other->nio.fd;
 	tap->nio.takes_gso = other->nio.takes_gso;
 	tap->nio.gone = false;
@@ -322,21 +446,6 @@ static struct nio *tap_swap(struct nio *nio, struct nio *device)
 	tap->upgradable = other->upgradable;
 	other->nio.fd = had.nio.fd;
 	return device;
-}
-
-static int tap_revive(struct nio *nio, struct err *err)
-{
-	struct nio_tap *tap = to_tap(nio);
-	int fd;
-
-	if (!tap->borrowed || !if_nametoindex(nio->desc))
-		return err_set(err, ENODEV, "tap %s is gone", nio->desc);
-	fd = borrow(tap, nio->desc, err);
-	if (fd < 0)
-		return fd;
-	close(nio->fd);
-	nio->fd = fd;
-	return 0;
 }
 
 static const struct nio_ops tap_ops = {

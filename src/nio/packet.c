@@ -36,7 +36,6 @@
 #include <linux/if_packet.h>
 #include <net/if.h>
 #include <netinet/in.h>
-#include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -359,19 +358,11 @@ static void *do_favour(void *arg)
 static int promise_promiscuous(int fd, unsigned index, struct err *err)
 {
 	struct favour *favour = malloc(sizeof(*favour));
-	pthread_attr_t detached;
-	pthread_t thread;
-	int error = ENOMEM;
 
 	if (!favour)
 		return err_sys(err, ENOMEM, "promiscuous mode");
 	*favour = (struct favour){ fcntl(fd, F_DUPFD_CLOEXEC, 0), index };
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	if (favour->fd >= 0)
-		error = pthread_create(&thread, &detached, do_favour, favour);
-	pthread_attr_destroy(&detached);
-	if (!error)
+	if (favour->fd >= 0 && !nio_aside(do_favour, favour))
 		return 0;
 	cleanup_close(&favour->fd);
 	free(favour);

@@ -98,6 +98,62 @@ def test_an_interface_that_comes_back(locked_ub, lock, other, ns, peers, kind):
     other()
 
 
+def foreign_tap(ns):
+    """One that the program borrows."""
+    ns.ip("tuntap add tap7 mode tap")
+    ns.quiet("tap7")
+    ns.ip("link set tap7 up")
+
+
+@pytest.fixture
+def tap_link(locked_ub, ns, peers):
+    """A bridge "b" from a TAP device of others to this peer."""
+    foreign_tap(ns)
+    far = peers.udp()
+    far.to = peers.port()
+    locked_ub.ok("bridge create b")
+    locked_ub.ok("bridge add_nio_tap b tap7")
+    locked_ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    locked_ub.ok("bridge start b")
+    return far
+
+
+def test_a_tap_device_that_comes_back(locked_ub, lock, other, ns, peers, tap_link):
+    before = locked_ub.descriptors(), locked_ub.threads()
+    for number in range(3):
+        ns.ip("link del tap7")
+        is_gone(locked_ub, "b")
+        lock.take()
+        foreign_tap(ns)
+        wait_until(lambda: locked_ub.stderr().count("waits: detach") == number + 1,
+                   what="somebody who waits")
+        other()
+        lock.release()
+        is_back(locked_ub, "b")
+        near = peers.raw("tap7")
+        near.send(frames.frame(b"again"))
+        tap_link.expect(frames.frame(b"again"))
+        other()
+    wait_until(lambda: (locked_ub.descriptors(), locked_ub.threads()) == before,
+               what="the threads to go")
+
+
+def test_the_bridge_goes_while_its_tap_device_comes_back(locked_ub, lock, other, ns, tap_link):
+    before = locked_ub.descriptors(), locked_ub.threads()
+    ns.ip("link del tap7")
+    is_gone(locked_ub, "b")
+    lock.take()
+    foreign_tap(ns)
+    wait_until(lambda: "waits: detach" in locked_ub.stderr(), what="somebody who waits")
+    locked_ub.ok("bridge stop b")
+    locked_ub.ok("bridge delete b")
+    other()
+    lock.release()
+    wait_until(lambda: locked_ub.descriptors() == before[0] - 2 and
+               locked_ub.threads() == before[1], what="the descriptor and the thread to go")
+    wait_until(lambda: "NO-CARRIER" in ns.ip("link show tap7"), what="the device to be free")
+
+
 def test_it_may_go_again_meanwhile(locked_ub, lock, other, ns):
     """Also with the bridge: what waits then holds nothing up, and leaves nothing behind."""
     ns.veth("va", "vb")
