@@ -160,13 +160,15 @@ static bool take(struct options *options, int option)
  */
 bool options_parse(struct options *options, int argc, char **argv)
 {
-	int option;
-
 	*options = (struct options){ .config = OPTIONS_CONFIG_DEFAULT };
 	/* from the beginning, whatever getopt_long() has read before */
 	optind = 0;
-	while (options->action == OPTIONS_RUN &&
-	       (option = getopt_long(argc, argv, "hef:H:U:d:v", long_options, NULL)) != -1) {
+	while (options->action == OPTIONS_RUN) {
+		/* NOLINTNEXTLINE(concurrency-mt-unsafe): there are no other threads yet */
+		int option = getopt_long(argc, argv, "hef:H:U:d:v", long_options, NULL);
+
+		if (option == -1)
+			break;
 		if (!take(options, option))
 			return false;
 	}

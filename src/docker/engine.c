@@ -178,14 +178,15 @@ int engine_negotiate(struct engine *engine, int abort_fd, struct engine_info *in
 static int agreed_api(struct engine *engine, unsigned *api, struct err *err)
 {
 	struct engine_info info;
+	int rc;
 
 	*api = atomic_load(&engine->api);
 	if (*api)
 		return 0;
-	if (engine_negotiate(engine, engine->abort_fd, &info, err) < 0)
-		return -err->code;
-	*api = engine_api_parse(info.api_used);
-	return 0;
+	rc = engine_negotiate(engine, engine->abort_fd, &info, err);
+	if (!rc)
+		*api = engine_api_parse(info.api_used);
+	return rc;
 }
 
 /* One request under the version agreed on, which the first one settles */
@@ -194,9 +195,10 @@ static int get_once(struct engine *engine, const char *path, size_t max,
 {
 	char versioned[HTTP_PATH_MAX];
 	unsigned api;
+	int rc = agreed_api(engine, &api, err);
 
-	if (agreed_api(engine, &api, err) < 0)
-		return -err->code;
+	if (rc < 0)
+		return rc;
 	snprintf(versioned, sizeof(versioned), "/v%u.%u%s", api / 1000, api % 1000, path);
 	return get(engine, versioned, max, engine->abort_fd, reply, err);
 }
