@@ -70,6 +70,10 @@ def play(binary, ns, directory, peers):
     ("source_tap = a-name-that-is-too-long\n" + UDP, "unable to open TAP device: "),
     ("source_ethernet = none0\n" + UDP, "unable to open Ethernet device: "),
     ("source_linux_raw = none0\n" + UDP, "unable to open RAW device: "),
+    ("source_docker = c:eth0" + 65 * ",a=1" + "\n" + UDP,
+     "unable to create Docker NIO: too many options"),
+    ("source_docker = c:eth0" + 17 * ",ip=10.0.0.1/8" + "\n" + UDP,
+     "unable to create Docker NIO: ip=10.0.0.1/8: too many addresses"),
 ])
 def test_a_section_that_can_not_be(play, section, message):
     """It is skipped with a message, and the others work."""
