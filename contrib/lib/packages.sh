@@ -19,9 +19,10 @@ packages_for() {
 	test)
 		packages_for demo
 		# llvm makes the stacks in the reports of clang's sanitizers readable.
-		printf '%s\n' clang clang-tidy cppcheck ethtool iptables libclang-rt-dev llvm man-db mandoc podman procps \
-			python3 python3-psutil python3-pyroute2 python3-pytest \
-			python3-pytest-xdist python3-scapy runc shellcheck
+		printf '%s\n' clang clang-tidy cppcheck ethtool gcovr iptables libclang-rt-dev \
+			llvm man-db mandoc podman procps python3 python3-psutil \
+			python3-pyroute2 python3-pytest python3-pytest-xdist python3-scapy \
+			runc shellcheck
 		;;
 	esac
 }
