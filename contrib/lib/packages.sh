@@ -22,7 +22,7 @@ packages_for() {
 		printf '%s\n' clang clang-tidy cppcheck ethtool gcovr iptables libclang-rt-dev \
 			llvm man-db mandoc podman procps python3 python3-psutil \
 			python3-pyroute2 python3-pytest python3-pytest-xdist python3-scapy \
-			runc shellcheck
+			runc shellcheck valgrind
 		;;
 	esac
 }
