@@ -38,7 +38,7 @@ from lab.wait import wait_until  # noqa: E402
 
 from cables import IOL_SOCKETS, Cable, IolCable, NamespaceCable  # noqa: E402
 from containers import BOXES, UP_WITHIN, Life  # noqa: E402
-from probes import LIMIT, Probes, Times, wall  # noqa: E402
+from probes import LIMIT, Probes, Times  # noqa: E402
 
 KINDS = {kind: Cable for kind in (
     "udp-udp", "udp-unix", "udp-tap", "udp-raw", "unix-unix", "raw-tap", "ethernet-udp6",
@@ -83,8 +83,7 @@ class Lab:
         """The link to a container, so long after this was started."""
         self.ups.add(seconds, str(cable))
         if self.probes:
-            self.probes.must_be(seconds, UP_WITHIN * self.patience, wall() - int(seconds * 1e9),
-                                f"to come up, {cable}")
+            self.probes.came_up(seconds, UP_WITHIN * self.patience, cable)
 
     # ---- changes
 
@@ -187,7 +186,7 @@ class Lab:
         left += host_leftovers()
         instances = {str(cable.instance) for cable in self.cables if isinstance(cable, IolCable)}
         left += set(self.iol_files()) - instances
-        assert not left, left
+        assert not left, f"left behind: {sorted(left)}"
 
 
 def host_leftovers():
@@ -237,7 +236,7 @@ def soak(binary, seconds, seed=1, bridges=200, boxes=8, engine=None, patience=1,
         lab = stack.enter_context(contextlib.closing(
             Lab(binary, engine, seed, bridges, boxes, patience)))
         client = lab.program.client()
-        probes = lab.probes = Probes(lab.cables, lab.ns, seed, LIMIT * patience)
+        probes = lab.probes = Probes(lab.cables, lab.program, seed, LIMIT * patience)
         lives = [Life(lab.cables[part:boxes:2], lab.program, seed + part)
                  for part in range(min(2, boxes))]
         threads = [probes, Watcher(lab), *lives]
