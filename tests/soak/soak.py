@@ -56,7 +56,7 @@ PAUSE = 0.005           # between two changes: neither the soak nor the machine 
 class Lab:
     """The program, its cables, and what happens to them."""
 
-    def __init__(self, binary, engine, seed, bridges, boxes, patience):
+    def __init__(self, binary, engine, seed, patience):
         self.engine, self.patience = engine, patience
         self.random = random.Random(seed)
         self.directory = tempfile.mkdtemp(prefix="ubs", dir="/tmp")
@@ -73,6 +73,9 @@ class Lab:
         self.ups = Times()
         self.probes = None
         self.closing = contextlib.ExitStack()
+
+    def fill(self, bridges, boxes):
+        """Make the bridges; @boxes of them lead to containers."""
         for number in range(bridges):
             table = BOXES if number < boxes else KINDS
             kind = list(table)[number % len(table)]
@@ -170,15 +173,15 @@ class Lab:
         return found
 
     def close(self):
-        try:
-            self.closing.close()
-            self.program.close()
-            self.nothing_left()
-        finally:
+        # in reverse order, and all of it whatever fails
+        with contextlib.ExitStack() as stack:
+            stack.callback(shutil.rmtree, self.directory, ignore_errors=True)
+            stack.callback(self.ns.close)
             for cable in self.cables:
-                cable.close()
-            self.ns.close()
-            shutil.rmtree(self.directory, ignore_errors=True)
+                stack.callback(cable.close)
+            stack.callback(self.nothing_left)
+            stack.callback(self.program.close)
+            stack.callback(self.closing.close)
 
     def nothing_left(self):
         """Of what the program made, when it has ended."""
@@ -233,8 +236,8 @@ def soak(binary, seconds, seed=1, bridges=200, boxes=8, engine=None, patience=1,
     """Run it; returns the summary, or raises AssertionError. meanwhile() is called once."""
     with contextlib.ExitStack() as stack:
         engine = engine or stack.enter_context(contextlib.closing(Engine()))
-        lab = stack.enter_context(contextlib.closing(
-            Lab(binary, engine, seed, bridges, boxes, patience)))
+        lab = stack.enter_context(contextlib.closing(Lab(binary, engine, seed, patience)))
+        lab.fill(bridges, boxes)
         client = lab.program.client()
         probes = lab.probes = Probes(lab.cables, lab.program, seed, LIMIT * patience)
         lives = [Life(lab.cables[part:boxes:2], lab.program, seed + part)
