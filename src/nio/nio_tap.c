@@ -45,6 +45,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "nio/closing.h"
+#include "nio/interface.h"
 #include "nio/nio.h"
 #include "nio/sock.h"
 #include "nio/vnet.h"
@@ -405,7 +406,7 @@ static int tap_revive(struct nio *nio, struct err *err)
 	uint64_t wait = 0;
 
 	if (!tap->retake) {
-		if (!tap->borrowed || !if_nametoindex(nio->desc))
+		if (!tap->borrowed || !interface_find(nio->desc))
 			return err_set(err, ENODEV, "tap %s is gone", nio->desc);
 		if (retake_start(tap, err) < 0)
 			return -err->code;
@@ -504,7 +505,7 @@ struct nio *nio_tap_open(const char *device, struct err *err)
 		return NULL;
 	}
 	tap->nio.ops = &tap_ops;
-	tap->borrowed = *device == '/' || if_nametoindex(device);
+	tap->borrowed = *device == '/' || interface_find(device);
 	tap->nio.fd = tap->borrowed ? borrow(tap, device, err) : make(tap, device, name, err);
 	if (tap->nio.fd < 0) {
 		err_wrap(err, "tap %s", device);

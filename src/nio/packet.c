@@ -49,6 +49,7 @@
 #include "base/kernel.h"
 #include "base/str.h"
 #include "nio/closing.h"
+#include "nio/interface.h"
 #include "nio/sock.h"
 #include "pkt/vlan.h"
 
@@ -378,7 +379,7 @@ int packet_revive(struct nio *nio, struct err *err)
 	int state = check_interface(self);
 
 	if (state == -ENODEV) {
-		unsigned index = if_nametoindex(nio->desc);
+		unsigned index = interface_find(nio->desc);
 
 		if (!index)
 			return err_sys(err, ENODEV, "%s", nio->desc);

@@ -118,6 +118,23 @@ def tap_link(locked_ub, ns, peers):
     return far
 
 
+@pytest.mark.parametrize("kind, name", [("linux_raw", "va"), ("ethernet", "va"), ("tap", "tap7")])
+def test_a_missing_interface_is_only_looked_for(locked_ub, ns, kind, name):
+    """The kernel is not made to look for a module again and again."""
+    ns.veth("va", "vb")
+    foreign_tap(ns)
+    locked_ub.ok("bridge create b")
+    locked_ub.ok(f"bridge add_nio_{kind} b {name}")
+    locked_ub.ok("bridge add_nio_udp b 0 127.0.0.1 9")
+    locked_ub.ok("bridge start b")
+    ns.ip(f"link del {name}")
+    is_gone(locked_ub, "b")
+    before = locked_ub.stderr().count(f"looks for: {name}")
+    wait_until(lambda: locked_ub.stderr().count(f"looks for: {name}") > before + 1 or
+               "a module" in locked_ub.stderr(), what="somebody who looks")
+    assert f"a module for {name}" not in locked_ub.stderr()
+
+
 def test_a_tap_device_that_comes_back(locked_ub, lock, other, ns, peers, tap_link):
     before = locked_ub.descriptors(), locked_ub.threads()
     for number in range(3):

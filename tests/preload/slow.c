@@ -2,11 +2,14 @@
 /* For LD_PRELOAD: somebody has the kernel's lock for changes of interfaces
  *
  * While the file that UBRIDGE_LOCK names exists, calls for which the kernel takes that
- * lock do not return. Each that has to wait is told on standard error.
+ * lock do not return. Each that has to wait is told on standard error, and each call
+ * that would have the kernel load a module, and wait for that. Where an interface is
+ * merely looked for, that is told too.
  */
 #include <dlfcn.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
+#include <net/if.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -22,6 +25,7 @@
 static int (*real_setsockopt)(int, int, int, const void *, socklen_t);
 static int (*real_ioctl)(int, unsigned long, ...);
 static int (*real_close)(int);
+static unsigned (*real_if_nametoindex)(const char *);
 
 static const char *lock_path;
 static atomic_bool tap[DESCRIPTORS];	/* which of them are files of TAP devices */
@@ -39,6 +43,7 @@ __attribute__((constructor)) static void begin(void)
 	find(&real_setsockopt, "setsockopt");
 	find(&real_ioctl, "ioctl");
 	find(&real_close, "close");
+	find(&real_if_nametoindex, "if_nametoindex");
 }
 
 static void take_lock(const char *what)
@@ -54,6 +59,8 @@ int setsockopt(int fd, int level, int name, const void *value, socklen_t len)
 {
 	if (level == SOL_PACKET && name == PACKET_ADD_MEMBERSHIP)
 		take_lock("promiscuous");
+	if (level == SOL_SOCKET && name == SO_BINDTODEVICE)
+		dprintf(STDERR_FILENO, "looks for: %.*s\n", (int)len, (const char *)value);
 	return real_setsockopt(fd, level, name, value, len);
 }
 
@@ -79,4 +86,13 @@ int close(int fd)
 	if (fd >= 0 && fd < DESCRIPTORS && atomic_exchange(&tap[fd], false))
 		take_lock("detach");
 	return real_close(fd);
+}
+
+unsigned if_nametoindex(const char *name)
+{
+	unsigned index = real_if_nametoindex(name);
+
+	if (!index)
+		dprintf(STDERR_FILENO, "waits: a module for %s\n", name);
+	return index;
 }
