@@ -182,7 +182,7 @@ static void apply_pcap_filter(struct bridge *bridge, const char *expression)
 		if (!nio_is_ethernet(nio))
 			continue;
 		log_info("Applying PCAP filter '%s'", expression);
-		if (nio_ethernet_set_filter(nio, expression, &err) < 0)
+		if (nio_ethernet_set_filter(nio, expression, false, &err) < 0)
 			log_error("unable to apply filter to %s NIO: %s", label[side], err.text);
 		return;
 	}

@@ -198,7 +198,8 @@ static enum request_state cmd_set_pcap_filter(struct request *request)
 		return reply_final(request, REPLY_CREATE,
 				   "bridge %s must have at least one Ethernet NIO in order to apply a filter",
 				   name_of(request));
-	if (nio_ethernet_set_filter(nio, expression, &err) < 0) {
+	if (nio_ethernet_set_filter(nio, expression, request->bridge->link.worker != NULL,
+				    &err) < 0) {
 		log_error("bridge '%s': %s", name_of(request), err.text);
 		return reply_final(request, REPLY_CREATE,
 				   "unable to apply filter on bridge %s (%s NIO)", name_of(request),

@@ -28,6 +28,9 @@
 /* What a matching filter answers is the length to keep: more than any frame has. */
 #define SNAPLEN 262144
 
+/* More frames than the buffer of a socket holds. */
+#define DRAIN_MAX 65536
+
 static const struct nio_ops ethernet_ops = {
 	.kind = "ethernet",
 	.recv = packet_recv,
@@ -94,13 +97,27 @@ static int attach(int fd, const struct bpf_program *program, struct err *err)
 	return 0;
 }
 
+/* Forgets what waits to be received. A flood of what matches the filter ends it some time. */
+static void drain(int fd)
+{
+	char start[64];
+
+	for (unsigned i = 0; i < DRAIN_MAX; i++) {
+		if (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+		    errno == EAGAIN)
+			return;
+	}
+}
+
 /* nio_ethernet_set_filter() - receive only what matches @expression; NULL: everything
+ * @in_use: a link runs with it: what was received before stays. Otherwise it was not
+ *	measured by the filter, and is forgotten.
  *
- * What was received before stays. The control thread may do this while a worker
- * uses the NIO. Return: 0, or a negative errno with @err set and the old filter
- * in force.
+ * The control thread may do this while a worker uses the NIO. Return: 0, or a negative
+ * errno with @err set and the old filter in force.
  */
-int nio_ethernet_set_filter(struct nio *nio, const char *expression, struct err *err)
+int nio_ethernet_set_filter(struct nio *nio, const char *expression, bool in_use,
+			    struct err *err)
 {
 	const int unused = 0;
 	struct bpf_program program;
@@ -125,6 +142,8 @@ int nio_ethernet_set_filter(struct nio *nio, const char *expression, struct err 
 	} else {
 		result = attach(nio->fd, &program, err);
 		pcap_freecode(&program);
+		if (!result && !in_use)
+			drain(nio->fd);
 	}
 	pcap_close(handle);
 	return result;

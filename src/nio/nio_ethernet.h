@@ -8,7 +8,8 @@
 #include "nio/nio.h"
 
 bool nio_is_ethernet(const struct nio *nio);
-int nio_ethernet_set_filter(struct nio *nio, const char *expression, struct err *err);
+int nio_ethernet_set_filter(struct nio *nio, const char *expression, bool in_use,
+			    struct err *err);
 int nio_ethernet_list_devices(FILE *out, struct err *err);
 
 #endif

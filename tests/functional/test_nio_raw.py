@@ -223,6 +223,20 @@ class TestPcapFilter:
         near.send(frames.frame(b"open again"))
         far.expect(frames.frame(b"open again"))
 
+    def test_what_came_before_it(self, ub, ns, peers):
+        """It is forgotten when the bridge does not run yet."""
+        ns.veth("va", "vb")
+        near, far = peers.raw("vb"), peers.udp()
+        far.to = peers.port()
+        ub.ok("bridge create b")
+        ub.ok("bridge add_nio_ethernet b va")
+        ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+        near.send(frames.frame(b"blocked"))
+        ub.ok(f'bridge set_pcap_filter b "not ether src {frames.SRC}"')
+        ub.ok("bridge start b")
+        near.send(frames.frame(b"passes", src="02:00:00:00:00:99"))
+        far.expect(frames.frame(b"passes", src="02:00:00:00:00:99"))
+
     def test_a_bad_one_changes_nothing(self, ub, ethernet_link):
         near, far = ethernet_link
         ub.ok('bridge set_pcap_filter b "ip"')
