@@ -3,6 +3,7 @@
 
 #include "nio/interface.h"
 
+#include <net/if.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -21,7 +22,8 @@ unsigned interface_find(const char *name)
 	socklen_t size = sizeof(int);
 	int index = 0;
 
-	if (fd < 0 ||
+	/* the kernel would cut a longer name off */
+	if (fd < 0 || strlen(name) >= IFNAMSIZ ||
 	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, name, (socklen_t)strlen(name)) < 0 ||
 	    getsockopt(fd, SOL_SOCKET, SO_BINDTOIFINDEX, &index, &size) < 0)
 		return 0;

@@ -385,6 +385,7 @@ static bool retake_is_done(const struct retake *retake, uint64_t wait_nsec)
 static int retake_finish(struct nio_tap *tap, struct err *err)
 {
 	struct retake *retake = tap->retake;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): retake_start() has set it */
 	int fd = retake->tap.nio.fd;
 
 	tap->retake = NULL;
@@ -413,7 +414,7 @@ static int tap_revive(struct nio *nio, struct err *err)
 		wait = RETAKE_NSEC;
 	}
 	if (!retake_is_done(tap->retake, wait))
-		return err_sys(err, EINPROGRESS, "tap %s", nio->desc);
+		return err_sys(err, ENODEV, "tap %s", nio->desc);
 	return retake_finish(tap, err);
 }
 
