@@ -101,9 +101,9 @@ static void set_filter(const char *expression)
 	if (nio.fd < 0)
 		nio.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	require(nio.fd >= 0);
-	result = nio_ethernet_set_filter(&nio, expression, &err);
+	result = nio_ethernet_set_filter(&nio, expression, true, &err);
 	require(!result || (result == -err.code && err.code > 0 && err.text[0]));
-	require(!nio_ethernet_set_filter(&nio, NULL, &err));
+	require(!nio_ethernet_set_filter(&nio, NULL, true, &err));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
