@@ -264,12 +264,19 @@ void loop_fini(struct loop *loop)
 	free(loop->heap);
 }
 
+static int wait_for_events(struct loop *loop)
+{
+	if (loop->polls)
+		return busypoll_wait(&loop->poll, loop->epoll_fd, loop->event, LOOP_EVENTS);
+	return epoll_wait(loop->epoll_fd, loop->event, LOOP_EVENTS, -1);
+}
+
 /* loop_run() - serve sources, timers and tasks on this thread until loop_stop() */
 void loop_run(struct loop *loop)
 {
 	loop->stopping = false;
 	while (!loop->stopping) {
-		loop->event_count = epoll_wait(loop->epoll_fd, loop->event, LOOP_EVENTS, -1);
+		loop->event_count = wait_for_events(loop);
 		for (int i = 0; i < loop->event_count && !loop->stopping; i++) {
 			struct loop_source *source = loop->event[i].data.ptr;
 

@@ -22,6 +22,7 @@
 #include <sys/epoll.h>
 
 #include "base/err.h"
+#include "base/busypoll.h"
 
 #define LOOP_EVENTS 64
 #define LOOP_NEVER UINT64_MAX
@@ -45,6 +46,8 @@ struct loop_task {
 struct loop {
 	int epoll_fd;
 	bool stopping;
+	bool polls;			/* for threads that frames wait for, set before it runs */
+	struct busypoll poll;
 
 	/* the events of this round, so that a source that goes away is forgotten */
 	struct epoll_event event[LOOP_EVENTS];

@@ -71,6 +71,7 @@ static struct worker *create(struct err *err)
 		free(worker);
 		return NULL;
 	}
+	worker->loop.polls = true;
 	if (batch_init(&worker->received, err) < 0 || batch_init(&worker->wire, err) < 0 ||
 	    start_thread(worker, err) < 0) {
 		destroy(worker);
