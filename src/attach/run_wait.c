@@ -22,6 +22,7 @@ struct run_wait {
 	void *data;
 	bool busy;			/* the job is under way */
 	bool look_again;
+	bool cancelled;			/* to end when the job does */
 
 	/* the job's answer */
 	struct engine_container container;
@@ -49,6 +50,14 @@ static void finish(struct run_wait *self, pid_t pid, const struct err *why)
 		free(self);
 }
 
+static void end(struct run_wait *self, const char *why)
+{
+	struct err err;
+
+	err_set(&err, ECANCELED, "%s", why);
+	finish(self, 0, &err);
+}
+
 static void job_work(struct session_job *job, struct engine *engine)
 {
 	struct run_wait *self = container_of(job, struct run_wait, job);
@@ -68,6 +77,10 @@ static void job_done(struct session_job *job)
 	}
 	if (job->err.code)
 		self->err = job->err;
+	if (self->cancelled) {
+		end(self, "nobody waits");
+		return;
+	}
 	if (!self->err.code && self->container.pid) {
 		finish(self, self->container.pid, NULL);
 	} else if (self->err.code && attach_error_is_final(&self->err)) {
@@ -151,12 +164,25 @@ int run_wait_start(const char *reference, int seconds, run_wait_done *done, void
 	return 0;
 }
 
+/* run_wait_cancel() - @data of a wait is not interested any more; @done is called all the same,
+ * perhaps from within, at the latest when the engine's answer is there
+ */
+void run_wait_cancel(const void *data)
+{
+	struct run_wait *self = waits;
+
+	while (self && self->data != data)
+		self = self->next;
+	if (!self)
+		return;
+	self->cancelled = true;
+	if (!self->busy)
+		end(self, "nobody waits");
+}
+
 /* run_wait_end_all() - the end of the program */
 void run_wait_end_all(void)
 {
-	struct err err;
-
-	err_set(&err, ECANCELED, "the program ends");
 	while (waits)
-		finish(waits, 0, &err);
+		end(waits, "the program ends");
 }

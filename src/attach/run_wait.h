@@ -12,6 +12,7 @@ typedef void run_wait_done(void *data, pid_t pid, const struct err *why);
 
 int run_wait_start(const char *reference, int seconds, run_wait_done *done, void *data,
 		   struct err *err);
+void run_wait_cancel(const void *data);
 void run_wait_end_all(void);
 
 #endif

@@ -114,6 +114,11 @@ static void wait_done(void *data, pid_t pid, const struct err *why)
 	request_finish(request);
 }
 
+static void wait_cancel(struct request *request)
+{
+	run_wait_cancel(request);
+}
+
 enum request_state cmd_docker_wait(struct request *request)
 {
 	int64_t seconds = -1;
@@ -126,6 +131,7 @@ enum request_state cmd_docker_wait(struct request *request)
 				   request->argv[1]);
 	if (run_wait_start(request->argv[0], (int)seconds, wait_done, request, &err) < 0)
 		return reply_final(request, REPLY_OTHER, "%s", err.text);
+	request->cancel = wait_cancel;
 	return REQUEST_PENDING;
 }
 

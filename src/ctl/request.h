@@ -5,7 +5,9 @@
  * handler adds the former with reply_info() and ends with
  * "return reply_final(…)"; a handler that has to wait for something returns
  * REQUEST_PENDING, and whoever it handed the request to calls request_finish()
- * on the control thread, once, after reply_final().
+ * on the control thread, once, after reply_final(). One that may wait for long
+ * sets cancel: it is called when nobody is there any more to hear the reply, and
+ * makes that request_finish() follows soon, perhaps from within.
  */
 #ifndef CTL_REQUEST_H
 #define CTL_REQUEST_H
@@ -50,6 +52,7 @@ struct request {
 
 	/* how it gets there; owned by the server */
 	void (*finished)(struct request *request);
+	void (*cancel)(struct request *request);
 	void *owner;
 	char *line, **words;
 };

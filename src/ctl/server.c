@@ -7,7 +7,11 @@
  * client leaves too much of its replies unread, its further lines wait, and
  * after a while it can send no more. Other connections do not notice.
  *
- * Bridges do not depend on connections: what a client made stays when it goes.
+ * Bridges do not depend on connections: what a client made stays when it goes. And
+ * what it sent before it went is carried out: a connection whose client is gone is no
+ * longer watched, and its replies are thrown away, but it is there, and has its place
+ * among the clients, until its last request is done. Only what waits for something that
+ * may never happen is given up then.
  *
  * A connection has room for a line of usual length and for the shortest reply from
  * the beginning, so where memory ends each command still hears so.
@@ -20,6 +24,8 @@
 #include "ctl/server.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +62,7 @@ struct conn {
 	struct request *pending;
 	bool discarding;	/* a line that was too long has not ended yet */
 	bool peer_done;		/* it will send no more */
+	bool abandoned;		/* nor hear anything */
 	bool closing;		/* no more commands, and the end when all is sent */
 };
 
@@ -75,6 +82,7 @@ static struct conn *conns;
 static unsigned conn_count;
 
 static void serve(struct conn *conn);
+static void abandon(struct conn *conn);
 
 /* ---- requests */
 
@@ -241,6 +249,10 @@ static void run_lines(struct conn *conn)
 
 static bool send_out(struct conn *conn)
 {
+	if (conn->abandoned) {
+		conn->out.failed = false;
+		consume(&conn->out, conn->out.len);
+	}
 	while (conn->out.len) {
 		ssize_t sent = send(conn->source.fd, conn->out.data, conn->out.len,
 				    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -264,29 +276,6 @@ static bool is_over(const struct conn *conn)
 	return conn->closing || (conn->peer_done && !has_line(conn));
 }
 
-/* Does what can be done for a connection now, and waits for the rest. */
-static void serve(struct conn *conn)
-{
-	uint32_t events = 0;
-
-	do {
-		run_lines(conn);
-		if (!send_out(conn)) {
-			conn_close(conn);
-			return;
-		}
-	} while (may_run(conn) && has_line(conn));
-	if (is_over(conn)) {
-		conn_close(conn);
-		return;
-	}
-	if (conn->out.len)
-		events |= EPOLLOUT;
-	if (may_run(conn) && !conn->peer_done)
-		events |= EPOLLIN;
-	loop_modify(server_loop, &conn->source, events);
-}
-
 /* There is always room for some bytes; without memory at the cost of the line so far. */
 static void make_room(struct conn *conn)
 {
@@ -301,30 +290,92 @@ static void make_room(struct conn *conn)
 	conn->in.len = 0;
 }
 
+/* Takes what has arrived. Return: whether anything has. */
+static bool receive(struct conn *conn)
+{
+	ssize_t got;
+
+	make_room(conn);
+	got = recv(conn->source.fd, conn->in.data + conn->in.len, conn->in.room - conn->in.len,
+		   MSG_DONTWAIT);
+	if (got > 0) {
+		conn->in.len += (size_t)got;
+		return true;
+	}
+	if (got == 0 || conn->abandoned || (errno != EAGAIN && errno != EINTR))
+		conn->peer_done = true;
+	return false;
+}
+
+/* Its end, which may come at once, takes the connection further. */
+static void give_up(struct request *pending)
+{
+	if (pending->cancel)
+		pending->cancel(pending);
+}
+
+static void watch(struct conn *conn)
+{
+	uint32_t events = 0;
+
+	if (conn->out.len)
+		events |= EPOLLOUT;
+	if (may_run(conn) && !conn->peer_done)
+		events |= EPOLLIN;
+	loop_modify(server_loop, &conn->source, events);
+}
+
+/* Does what can be done for a connection now, and waits for the rest. */
+static void serve(struct conn *conn)
+{
+	do {
+		run_lines(conn);
+		if (!send_out(conn)) {
+			abandon(conn);
+			return;
+		}
+	} while (may_run(conn) &&
+		 (has_line(conn) || (conn->abandoned && !conn->peer_done && receive(conn))));
+	if (conn->abandoned && conn->pending)
+		give_up(conn->pending);
+	else if (conn->abandoned || is_over(conn))
+		conn_close(conn);
+	else
+		watch(conn);
+}
+
+/* Nobody is at the other end. What has been received may still go on. */
+static void abandon(struct conn *conn)
+{
+	loop_remove(server_loop, &conn->source);
+	conn->abandoned = true;
+	serve(conn);
+}
+
 static void conn_ready(struct loop_source *source, uint32_t events)
 {
 	struct conn *conn = container_of(source, struct conn, source);
 
 	if (events & (EPOLLERR | EPOLLHUP)) {
-		conn_close(conn);
+		abandon(conn);
 		return;
 	}
-	if (events & EPOLLIN) {
-		ssize_t got;
-
-		make_room(conn);
-		got = recv(source->fd, conn->in.data + conn->in.len,
-			   conn->in.room - conn->in.len, MSG_DONTWAIT);
-		if (got > 0)
-			conn->in.len += (size_t)got;
-		else if (got == 0)
-			conn->peer_done = true;
-		else if (errno != EAGAIN && errno != EINTR) {
-			conn_close(conn);
-			return;
-		}
-	}
+	if (events & EPOLLIN)
+		receive(conn);
 	serve(conn);
+}
+
+/* A client whose host has vanished, or which has left while its request waits, is found out
+ * about by asking; no answer within a minute or so is an answer too. Not for UNIX sockets.
+ */
+static void keep_asking(int fd)
+{
+	const int on = 1, idle = 30, interval = 10, count = 3;
+
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof(interval));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
 static void conn_open(int fd)
@@ -336,6 +387,7 @@ static void conn_open(int fd)
 		close(fd);
 		return;
 	}
+	keep_asking(fd);
 	conn->source = (struct loop_source){ .fd = fd, .ready = conn_ready };
 	if (!buf_reserve(&conn->in, READ_BYTES) || !buf_reserve(&conn->out, REPLY_ROOM) ||
 	    loop_add(server_loop, &conn->source, EPOLLIN, &err) < 0) {

@@ -127,6 +127,19 @@ def test_unix_socket_and_tcp_at_once(start, ns, directory):
     assert other.ok("bridge list") == ["b (NIOs = 0)"]
 
 
+def test_what_was_sent_before_a_client_left_is_done(start, directory):
+    """All of it, in order, also where nothing of it had been looked at by then."""
+    start("-U", f"{directory}/control", "-f", "/nonexistent")
+    for number in range(20):
+        client = connected(f"{directory}/control")
+        client.send("".join(f"bridge create b{number}-{i}\n" for i in range(1000)) +
+                    f"bridge delete b{number}-0\nbridge delete b{number}-1")
+        client.close()
+    client = connected(f"{directory}/control")
+    wait_until(lambda: len(client.ok("bridge list")) == 20 * 998, what="the commands to be done")
+    assert "b7-2 (NIOs = 0)" in client.ok("bridge list")
+
+
 def _tcp(ns, port, address="127.0.0.1"):
     try:
         return Client(ns, port, address)

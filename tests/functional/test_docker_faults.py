@@ -113,6 +113,43 @@ def test_the_end_does_not_wait_for_the_engine(sub, stub, patience):
     assert sub.stop() < 1 * patience
 
 
+def test_nobody_waits_for_those_who_left(launch, stub, directory):
+    """A client that waits for a container and leaves has no part in anything any more, while
+    what it sent behind that is still done."""
+    ub = launch(args=["-U", f"{directory}/control", "--max-clients", "4"],
+                env={"DOCKER_HOST": f"unix://{stub.path}"})
+
+    def connect():
+        client = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        return client if client.connect_ex(f"{directory}/control") == 0 else client.close()
+
+    def leave(number):
+        client = wait_until(connect, what="the socket")
+        client.sendall(f"docker wait nobody\nbridge create b{number}\n".encode())
+        client.close()
+    for number in range(40):
+        leave(number)
+        wait_until(lambda: len(ub.ok("bridge list")) == number + 1, what="the rest to be done")
+    asked = sum("/nobody/" in path for path in stub.log)
+    stub.close_streams()
+    wait_until(lambda: sum("/events" in path for path in stub.log) >= 2, what="another stream")
+    ub.client().fails(215, "docker wait one 0")
+    assert sum("/nobody/" in path for path in stub.log) == asked
+
+
+def test_a_wait_goes_on_for_a_client_that_listens(launch, stub, pause_process):
+    """It has said all that it wants to say, and is still there."""
+    ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+    client = ub.client()
+    client.send("docker wait one")
+    client.sock.shutdown(socket.SHUT_WR)
+    wait_until(lambda: any("/one/" in path for path in stub.log), what="the question")
+    process = pause_process()
+    stub.run(process)
+    assert client.reply().text == str(process.pid)
+    client.expect_eof()
+
+
 def test_the_end_does_not_wait_for_a_name_server(launch, peers, patience):
     """One that is silent: nobody can end a look-up of the C library."""
     peers.udp(53)
