@@ -5,6 +5,9 @@
  * sections that say the same keep their bridges, which lose nothing; the bridges
  * of all others are deleted before new ones are made, because those may want the
  * same ports. A section that could not be set up is tried again.
+ *
+ * A section with the name of a host is set up when that has been looked up, which a
+ * job does: neither other sections nor signals wait for a name server.
  */
 #include <config.h>
 
@@ -16,44 +19,30 @@
 
 #include "attach/attach.h"
 #include "base/cleanup.h"
+#include "base/job.h"
 #include "base/lex.h"
 #include "base/log.h"
 #include "core/bridge.h"
 #include "conf/ini_file.h"
+#include "conf/ini_udp.h"
 #include "nio/nio_ethernet.h"
-#include "nio/nio_udp.h"
 
 static char *config_path;
 static struct ini_section *active;	/* those that have a bridge */
 
 /* ---- endpoints */
 
-/* LPORT:HOST:RPORT, where an IPv6 host may stand in brackets. */
-static struct nio *open_udp(char *value, struct err *err)
+static struct nio *open_udp(char *value, const struct ini_host *host, struct err *err)
 {
-	char *host = strchr(value, ':'), *remote = strrchr(value, ':');
-	struct addrinfo *addresses;
+	struct nio *nio = NULL;
 	struct udp_spec spec;
-	struct nio *nio;
 
 	log_info("Creating UDP tunnel %s", value);
-	if (!host || host == remote) {
-		err_set(err, EINVAL, "invalid UDP tunnel syntax");
+	if (ini_udp_parse(value, &spec, err) < 0)
 		return NULL;
-	}
-	*host++ = '\0';
-	*remote++ = '\0';
-	if (*host == '[' && remote[-2] == ']') {
-		host++;
-		remote[-2] = '\0';
-	}
-	if (!udp_spec_parse(&spec, value, host, remote, err)) {
-		err_wrap(err, "unable to create UDP NIO");
-		return NULL;
-	}
-	addresses = udp_resolve(host, err);
-	nio = addresses ? nio_udp_open(&spec, addresses, err) : NULL;
-	udp_resolve_free(addresses);
+	*err = host->err;
+	if (host->addresses)
+		nio = nio_udp_open(&spec, host->addresses, err);
 	if (!nio)
 		err_wrap(err, "unable to create UDP NIO");
 	return nio;
@@ -129,8 +118,9 @@ static struct nio *open_docker(char *value, struct err *err)
 
 typedef struct nio *opener(char *value, struct err *err);
 
+/* Those that need nothing but their value. */
 static opener *const openers[] = {
-	[INI_UDP] = open_udp,
+	[INI_UDP] = NULL,
 	[INI_UNIX] = open_unix,
 	[INI_ETHERNET] = open_ethernet,
 	[INI_TAP] = open_tap,
@@ -140,21 +130,25 @@ static opener *const openers[] = {
 _Static_assert(sizeof(openers) / sizeof(openers[0]) == INI_KIND_COUNT, "one each");
 
 static int add_endpoint(struct bridge *bridge, const struct ini_endpoint *endpoint,
-			struct err *err)
+			const struct ini_host *host, struct err *err)
 {
 	AUTO_FREE char *value = strdup(endpoint->value);
 	struct nio *nio;
 
 	if (!value)
 		return err_sys(err, ENOMEM, "endpoint");
-	nio = openers[endpoint->kind](value, err);
+	if (endpoint->kind == INI_UDP)
+		nio = open_udp(value, host, err);
+	else
+		nio = openers[endpoint->kind](value, err);
 	if (!nio)
 		return -err->code;
 	bridge_add_nio(bridge, nio);
 	return 0;
 }
 
-static int add_endpoints(struct bridge *bridge, const struct ini_section *section, struct err *err)
+static int add_endpoints(struct bridge *bridge, const struct ini_section *section,
+			 const struct ini_host hosts[INI_SIDE_COUNT], struct err *err)
 {
 	static const char *const missing[] = { "source NIO not found", "destination NIO not found" };
 
@@ -163,7 +157,7 @@ static int add_endpoints(struct bridge *bridge, const struct ini_section *sectio
 			return err_set(err, EINVAL, "%s", missing[side]);
 	}
 	for (enum ini_side side = 0; side < INI_SIDE_COUNT; side++) {
-		if (add_endpoint(bridge, &section->endpoint[side], err) < 0)
+		if (add_endpoint(bridge, &section->endpoint[side], &hosts[side], err) < 0)
 			return -err->code;
 	}
 	return 0;
@@ -237,7 +231,7 @@ static void start_capture(struct bridge *bridge, const struct ini_section *secti
 
 /* ---- sections */
 
-static bool set_up(const struct ini_section *section)
+static bool set_up(const struct ini_section *section, const struct ini_host hosts[INI_SIDE_COUNT])
 {
 	struct bridge *bridge;
 	struct err err;
@@ -248,7 +242,7 @@ static bool set_up(const struct ini_section *section)
 		log_error("%s", err.text);
 		return false;
 	}
-	if (add_endpoints(bridge, section, &err) < 0) {
+	if (add_endpoints(bridge, section, hosts, &err) < 0) {
 		log_error("bridge %s: %s", section->name, err.text);
 		bridge_delete(bridge);
 		return false;
@@ -266,11 +260,89 @@ static bool set_up(const struct ini_section *section)
 	return true;
 }
 
+/* Takes a section, which gets a bridge or is forgotten. */
+static void activate(struct ini_section *section, const struct ini_host hosts[INI_SIDE_COUNT])
+{
+	if (!set_up(section, hosts)) {
+		ini_section_free(section);
+		return;
+	}
+	section->next = active;
+	active = section;
+}
+
+/* ---- sections that wait for names to be looked up */
+
+struct lookup {
+	struct job job;
+	struct lookup *next;
+	struct ini_section *section;
+	bool obsolete;			/* it is not wanted any more */
+	struct ini_host hosts[INI_SIDE_COUNT];
+};
+
+static struct lookup *lookups;
+
+static void lookup_work(struct job *job)
+{
+	struct lookup *lookup = container_of(job, struct lookup, job);
+
+	ini_hosts_resolve(lookup->hosts, lookup->section);
+}
+
+static void lookup_done(struct job *job)
+{
+	struct lookup *lookup = container_of(job, struct lookup, job), **place = &lookups;
+
+	while (*place != lookup)
+		place = &(*place)->next;
+	*place = lookup->next;
+	if (lookup->obsolete)
+		ini_section_free(lookup->section);
+	else
+		activate(lookup->section, lookup->hosts);
+	ini_hosts_free(lookup->hosts);
+	free(lookup);
+}
+
+/* Takes a section. */
+static void look_up(struct ini_section *section)
+{
+	struct lookup *lookup = calloc(1, sizeof(*lookup));
+	struct err err;
+
+	if (!lookup) {
+		log_error("bridge %s: out of memory", section->name);
+		ini_section_free(section);
+		return;
+	}
+	lookup->job = (struct job){ .work = lookup_work, .done = lookup_done };
+	lookup->section = section;
+	lookup->next = lookups;
+	lookups = lookup;
+	if (job_start(&lookup->job, &err) < 0) {
+		for (enum ini_side side = 0; side < INI_SIDE_COUNT; side++)
+			lookup->hosts[side].err = err;
+		job_skip(&lookup->job);
+	}
+}
+
+/* ---- what there is and what is wanted */
+
 static bool is_in(const struct ini_section *list, const struct ini_section *section)
 {
 	while (list && !ini_section_equal(list, section))
 		list = list->next;
 	return list != NULL;
+}
+
+static bool is_looked_up(const struct ini_section *section)
+{
+	const struct lookup *lookup = lookups;
+
+	while (lookup && (lookup->obsolete || !ini_section_equal(lookup->section, section)))
+		lookup = lookup->next;
+	return lookup != NULL;
 }
 
 /* Deletes the bridges of active sections that @wanted does not have as they are. */
@@ -287,6 +359,8 @@ static void remove_obsolete(const struct ini_section *wanted)
 		bridge_delete(bridge_find(section->name));
 		ini_section_free(section);
 	}
+	for (struct lookup *lookup = lookups; lookup; lookup = lookup->next)
+		lookup->obsolete = lookup->obsolete || !is_in(wanted, lookup->section);
 }
 
 /* Makes bridges for the sections of @wanted that have none; frees the list. */
@@ -294,18 +368,22 @@ static void add_missing(struct ini_section *wanted)
 {
 	while (wanted) {
 		struct ini_section *section = wanted;
+		struct ini_host hosts[INI_SIDE_COUNT];
 
 		wanted = section->next;
-		if (is_in(active, section) || !set_up(section)) {
+		if (is_in(active, section) || is_looked_up(section)) {
 			ini_section_free(section);
-			continue;
+		} else if (ini_hosts_take_time(section)) {
+			look_up(section);
+		} else {
+			ini_hosts_resolve(hosts, section);
+			activate(section, hosts);
+			ini_hosts_free(hosts);
 		}
-		section->next = active;
-		active = section;
 	}
 }
 
-/* ini_load() - make and start the bridges of a file
+/* ini_load() - make and start the bridges of a file, soon for those with names of hosts
  *
  * Sections that can not be set up are reported and skipped. Return: 0, or a
  * negative errno with @err set when the file can not be read.
@@ -344,6 +422,8 @@ void ini_reload(void)
 /* ini_fini() - forget the configuration; the bridges are deleted elsewhere */
 void ini_fini(void)
 {
+	for (struct lookup *lookup = lookups; lookup; lookup = lookup->next)
+		lookup->obsolete = true;
 	ini_sections_free(active);
 	active = NULL;
 	free(config_path);

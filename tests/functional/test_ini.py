@@ -34,7 +34,7 @@ class Tunnels:
 
 @pytest.fixture
 def play(binary, ns, directory, peers):
-    """play(sections, [tunnels]) -> what it says on (stdout, stderr).
+    """play(sections, [tunnels]) -> what it says on (stdout, stderr), a certain message if given.
 
     With a section behind them that must work, as must the other tunnels.
     """
@@ -42,7 +42,7 @@ def play(binary, ns, directory, peers):
         with open(f"{directory}/{name}", encoding="utf-8") as file:
             return file.read()
 
-    def call(text, tunnels=None, args=(), frame=b"from one to the other"):
+    def call(text, tunnels=None, args=(), frame=b"from one to the other", message=""):
         good = Tunnels(peers)
         with open(f"{directory}/ubridge.ini", "w", encoding="utf-8") as file:
             file.write(f"{text}\n[good]\n{good.lines}")
@@ -50,6 +50,7 @@ def play(binary, ns, directory, peers):
         try:
             for each in filter(None, (good, tunnels)):
                 wait_until(lambda each=each: each.carry(frame), 20, "frames to pass")
+            wait_until(lambda: message in read("stderr"), 20, message)
         finally:
             process.send_signal(signal.SIGTERM)
             assert process.wait(20) == 0
@@ -77,8 +78,68 @@ def play(binary, ns, directory, peers):
 ])
 def test_a_section_that_can_not_be(play, section, message):
     """It is skipped with a message, and the others work."""
-    _, said = play(f"[bad]\n{section}")
+    _, said = play(f"[bad]\n{section}", message=f"bridge bad: {message}")
     assert f"bridge bad: {message}" in said
+
+
+def test_a_name_server_that_does_not_answer(binary, ns, directory, peers, patience):
+    """Nothing waits for it but the sections that need it: not the others, a reload, or the end."""
+    first, second = Tunnels(peers), Tunnels(peers)
+    peers.udp(53)
+    slow = f"[slow]\nsource_udp = {peers.port()}:nowhere.test:1\n{UDP}"
+    path = f"{directory}/ubridge.ini"
+
+    def write(text):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+    write(f"{slow}[first]\n{first.lines}")
+    process = spawn([binary], ns, directory, files={
+        "/etc/resolv.conf": "nameserver 127.0.0.1\noptions timeout:30 attempts:1\n",
+        "/etc/nsswitch.conf": "hosts: files dns\n"})
+    try:
+        wait_until(lambda: first.carry(b"while it is asked"), 5 * patience, "the first bridge")
+        write(f"{slow}[second]\n{second.lines}")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: second.carry(b"after a reload"), 5 * patience, "the second bridge")
+        assert not first.carry(b"it is gone")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(5 * patience) == 0
+    assert_no_report(directory)
+
+
+def test_names_of_hosts(binary, ns, directory, peers):
+    """Found out beside everything else, and again when a reload wants them again."""
+    near, far = peers.udp(), peers.udp()
+    near.to, far.to = peers.port(), peers.port()
+    path = f"{directory}/ubridge.ini"
+    other = Tunnels(peers)
+
+    def write(*sections):
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("".join(sections))
+    named = (f"[named]\nsource_udp = {near.to}:near.test:{near.port}\n"
+             f"destination_udp = {far.to}:far.test:{far.port}\n")
+    write(named)
+    process = spawn([binary], ns, directory, files={
+        "/etc/hosts": "127.0.0.1 near.test far.test\n", "/etc/nsswitch.conf": "hosts: files\n"})
+
+    def carries():
+        near.send(b"to a name")
+        return b"to a name" in far.receive_all(0.1)
+    try:
+        wait_until(carries, 10, "the bridge")
+        write(f"[other]\n{other.lines}")
+        process.send_signal(signal.SIGHUP)
+        wait_until(lambda: other.carry(b"instead"), 10, "the other bridge")
+        assert not carries()
+        write(named)
+        process.send_signal(signal.SIGHUP)
+        wait_until(carries, 10, "the bridge to be back")
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+    assert_no_report(directory)
 
 
 def test_nothing_of_a_skipped_section_stays_open(play, peers):
