@@ -20,6 +20,22 @@ static uint32_t load_word(const uint8_t *data)
 	return word;
 }
 
+static uint16_t load_half(const uint8_t *data)
+{
+	uint16_t half;
+
+	memcpy(&half, data, sizeof(half));
+	return half;
+}
+
+/* The last fewer than four bytes; behind an odd one there is a zero. */
+static uint32_t load_rest(const uint8_t *data, size_t len)
+{
+	const uint8_t last[2] = { len & 1 ? data[len - 1] : 0, 0 };
+
+	return (len & 2 ? load_half(data) : 0U) + load_half(last);
+}
+
 /* One's complement addition: what is carried out at the top comes in at the bottom. */
 static uint64_t add_with_carry(uint64_t a, uint64_t b)
 {
@@ -35,7 +51,6 @@ static uint64_t add_with_carry(uint64_t a, uint64_t b)
 uint64_t checksum_add_plain(uint64_t sum, const uint8_t *data, size_t len)
 {
 	uint64_t a = 0, b = 0, c = 0, d = 0;
-	uint32_t rest = 0;
 
 	for (; len >= 32; len -= 32, data += 32) {
 		a += load_word(data);
@@ -49,27 +64,45 @@ uint64_t checksum_add_plain(uint64_t sum, const uint8_t *data, size_t len)
 	}
 	for (; len >= 4; len -= 4, data += 4)
 		a += load_word(data);
-	memcpy(&rest, data, len);
-	return add_with_carry(sum, a + b + c + d + rest);
+	return add_with_carry(sum, a + b + c + d + load_rest(data, len));
 }
 
 #ifdef __x86_64__
-/* The sum of @blocks blocks of 32 bytes, fewer than 2^32 of them: eight words in the halves
- * of four 64-bit accumulators.
- */
-__attribute__((target("avx2"))) static uint64_t sum_blocks(const uint8_t *data, size_t blocks)
+#define VECTOR __attribute__((target("avx2")))
+
+/* Two pairs of accumulators, so that additions do not wait for each other. */
+struct sums {
+	__m256i low[2], high[2];
+};
+
+VECTOR static inline void add_block(struct sums *sums, int pair, const uint8_t *data)
 {
+	const __m256i words = _mm256_loadu_si256((const __m256i *)(const void *)data);
 	const __m256i low_half = _mm256_set1_epi64x(0xffffffff);
-	__m256i low = _mm256_setzero_si256(), high = _mm256_setzero_si256();
+
+	sums->low[pair] = _mm256_add_epi64(sums->low[pair], _mm256_and_si256(words, low_half));
+	sums->high[pair] = _mm256_add_epi64(sums->high[pair], _mm256_srli_epi64(words, 32));
+}
+
+/* The sum of @blocks blocks of 32 bytes, fewer than 2^30 of them: eight words in the halves
+ * of 64-bit accumulators.
+ */
+VECTOR static uint64_t sum_blocks(const uint8_t *data, size_t blocks)
+{
+	struct sums sums = { 0 };
 	uint64_t part[4], sum = 0;
 
-	for (; blocks; blocks--, data += 32) {
-		__m256i words = _mm256_loadu_si256((const __m256i *)(const void *)data);
-
-		low = _mm256_add_epi64(low, _mm256_and_si256(words, low_half));
-		high = _mm256_add_epi64(high, _mm256_srli_epi64(words, 32));
+	for (; blocks >= 4; blocks -= 4, data += 128) {
+		add_block(&sums, 0, data);
+		add_block(&sums, 1, data + 32);
+		add_block(&sums, 0, data + 64);
+		add_block(&sums, 1, data + 96);
 	}
-	_mm256_storeu_si256((__m256i *)(void *)part, _mm256_add_epi64(low, high));
+	for (; blocks; blocks--, data += 32)
+		add_block(&sums, 0, data);
+	_mm256_storeu_si256((__m256i *)(void *)part,
+			    _mm256_add_epi64(_mm256_add_epi64(sums.low[0], sums.low[1]),
+					     _mm256_add_epi64(sums.high[0], sums.high[1])));
 	for (int i = 0; i < 4; i++)
 		sum = add_with_carry(sum, part[i]);
 	return sum;
