@@ -295,6 +295,11 @@ static int make_and_move(const struct target *target, const struct plug_request 
 		result = move(name, target, spec, err);
 	if (!result)
 		result = configure(target, *request, err);
+	/* the container is there: it is something of this host that is not */
+	if (result == -ENOENT) {
+		err->code = ENODEV;
+		return -ENODEV;
+	}
 	return result;
 }
 
@@ -343,7 +348,8 @@ static int try_to_plug_in(struct engine *engine, const struct plug_request *requ
  *
  * Return: an enum plug_result, or a negative errno with @err set: one of the engine's,
  * see engine.h, or: -EOPNOTSUPP: the container has no network of its own; -EEXIST:
- * the name of the interface is taken there; others of the kernel.
+ * the name of the interface is taken there; others of the kernel. -ENOENT is about the
+ * container in any case.
  */
 int plug_in(struct engine *engine, const struct plug_request *request, struct plug *plug,
 	    struct err *err)

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import socket
+import stat
 import struct
 import subprocess
 import threading
@@ -320,6 +321,40 @@ def test_the_engine_goes_and_another_comes(launch, directory, pause_process, pat
         stub.run(second, tell=False)
         wait_state(ub, "attached", pid=second.pid, deadline=2 * patience)
     assert time.monotonic() - begin < 3 * patience
+
+
+# What this host lacks
+
+
+@pytest.fixture
+def without_tun(binary, directory):
+    """A program without /dev/net/tun, and what puts that there."""
+    os.mkdir(f"{directory}/dev")
+    script = f"{directory}/without-tun"
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\nexec unshare -m sh -c 'mount --bind {directory}/dev /dev/net && "
+                   f"exec \"$0\" \"$@\"' {binary} \"$@\"\n")
+    os.chmod(script, 0o755)
+
+    def mend():
+        os.mknod(f"{directory}/dev/tun", 0o666 | stat.S_IFCHR, os.makedev(10, 200))
+    return script, mend
+
+
+@pytest.mark.parametrize("reference", ["name", "id"])
+def test_no_tap_devices(launch, stub, pause_process, without_tun, reference, patience):
+    """That a file is not there does not mean that the container is not: it is told, and tried
+    again."""
+    script, mend = without_tun
+    ub = launch(binary=script, env={"DOCKER_HOST": f"unix://{stub.path}"})
+    process = pause_process()
+    stub.run(process, tell=False)
+    add(ub, name="one" if reference == "name" else stub.ids[0])
+    want = "/dev/net/tun: No such file or directory"
+    wait_until(lambda: want in (attachment(ub)["error"] or ""), what="the reason")
+    assert want in ub.stderr() and attachment(ub)["state"] == "waiting"
+    mend()
+    wait_state(ub, "attached", pid=process.pid, deadline=7 * patience)
 
 
 # Numbers of processes
