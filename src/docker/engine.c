@@ -17,6 +17,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -304,6 +305,7 @@ int engine_list_running(struct engine *engine, struct engine_summary **list, siz
 	return rc < 0 ? engine_wrap(engine, err) : 0;
 }
 
+/* Where it may not be read it is empty: /proc may hide the processes of other users. */
 static int read_cgroup(pid_t pid, char text[CGROUP_TEXT_MAX], struct err *err)
 {
 	char path[64];
@@ -312,7 +314,7 @@ static int read_cgroup(pid_t pid, char text[CGROUP_TEXT_MAX], struct err *err)
 
 	snprintf(path, sizeof(path), "/proc/%d/cgroup", (int)pid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
+	if (fd < 0 && kill(pid, 0) < 0 && errno == ESRCH)
 		return err_set(err, ESRCH, "no such process: %d", (int)pid);
 	text[0] = '\0';
 	if (fd < 0)

@@ -286,6 +286,21 @@ def test_find_by_pid_of_a_dead_process(stub):
     assert not engine.log
 
 
+def test_find_by_pid_of_a_process_that_is_hidden(stub):
+    """The /proc of some hosts and units shows nobody the processes of others."""
+    engine, probe = stub()
+    os.chmod(engine.path, 0o666)
+    engine.containers[2]["State"]["Pid"] = os.getpid()
+    wrapper = ["unshare", "-m", "sh", "-c", "mount -t proc -o hidepid=2 proc /proc && "
+               "! setpriv --reuid=65534 --regid=65534 --clear-groups test -e /proc/$PPID && "
+               'exec setpriv --reuid=65534 --regid=65534 --clear-groups "$@"', "sh"]
+    assert probe.ok("pid", str(os.getpid()), wrapper=wrapper)["name"] == "three"
+    assert "belongs to no container" in probe.fails("ENOENT", "pid", "1", wrapper=wrapper)
+    with subprocess.Popen(["true"]) as process:
+        process.wait()
+        probe.fails("ESRCH", "pid", str(process.pid), wrapper=wrapper)
+
+
 @pytest.mark.parametrize("mode", ["slow", "trickle", "endless_headers", "huge_length"])
 def test_abort(stub, patience, mode):
     _, probe = stub(mode)
