@@ -21,6 +21,9 @@
 #define RETRY_MIN (200 * NSEC_PER_MSEC)
 #define RETRY_MAX (5 * NSEC_PER_SEC)
 
+/* So many times in a row the engine may name a process that is not there. */
+#define PATIENT_LOOKS 2
+
 struct attachment {
 	struct attachment *next;
 	uint64_t number;
@@ -349,10 +352,14 @@ static void look_later(struct attachment *self)
 		       clock_now() + (wait < RETRY_MAX ? wait : RETRY_MAX));
 }
 
-/* A name is taken, perhaps by what is on its way out. */
-static bool may_be_free_soon(const struct attach_job *job)
+/* What may be otherwise at the next look is not worth a word. */
+static bool may_pass(const struct attachment *self, const struct attach_job *job)
 {
-	return job->result == -EEXIST && (departing || departures != job->departures);
+	/* a name is taken, perhaps by what is on its way out */
+	if (job->result == -EEXIST)
+		return departing || departures != job->departures;
+	/* the process has ended, perhaps, and the engine has yet to notice */
+	return job->result == -ESRCH && self->failures < PATIENT_LOOKS;
 }
 
 static void judge(struct attachment *self, struct attach_job *job)
@@ -374,7 +381,7 @@ static void judge(struct attachment *self, struct attach_job *job)
 			set_state(self, ATTACH_GONE);
 		break;
 	default:
-		if (!may_be_free_soon(job))
+		if (!may_pass(self, job))
 			set_problem(self, &job->err);
 		look_later(self);
 	}

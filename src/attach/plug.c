@@ -124,13 +124,20 @@ static int verify_target(struct engine *engine, const struct engine_container *f
 {
 	struct engine_container second;
 	struct plug_run run;
+	int result = open_target(target, first->pid, err);
 
-	if (open_target(target, first->pid, err) < 0)
-		return err->code == ESRCH ? PLUG_NOT_RUNNING : -err->code;
+	if (result < 0 && result != -ESRCH)
+		return result;
 	if (engine_inspect(engine, first->id, &second, err) < 0)
 		return -err->code;
 	plug_run_of(&run, first);
-	return same_run(&run, &second) && !plug_run_is_over(target->pidfd) ? 0 : PLUG_NOT_RUNNING;
+	if (!same_run(&run, &second))
+		return PLUG_NOT_RUNNING;
+	if (result < 0)
+		return err_set(err, ESRCH,
+			       "process %d of the engine is not in this PID namespace",
+			       (int)first->pid);
+	return plug_run_is_over(target->pidfd) ? PLUG_NOT_RUNNING : 0;
 }
 
 /* ---- making the interface */
@@ -347,7 +354,8 @@ static int try_to_plug_in(struct engine *engine, const struct plug_request *requ
  * @plug: filled in when it is done; else at the most the run says which container it is
  *
  * Return: an enum plug_result, or a negative errno with @err set: one of the engine's,
- * see engine.h, or: -EOPNOTSUPP: the container has no network of its own; -EEXIST:
+ * see engine.h, or: -EOPNOTSUPP: the container has no network of its own; -ESRCH: its
+ * process is none of ours, or has just ended and the engine does not know yet; -EEXIST:
  * the name of the interface is taken there; others of the kernel. -ENOENT is about the
  * container in any case.
  */

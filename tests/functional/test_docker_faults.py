@@ -404,6 +404,37 @@ def test_processes_that_are_none(launch, directory, pause_process):
         assert "in the network namespace of ubridge" in reply.text
 
 
+def test_an_engine_with_another_pid_namespace(launch, directory, pause_process, patience):
+    """Its numbers are nobody's here, and that is what is told, not that nothing runs."""
+    gone, real = pause_process(), pause_process()
+    gone.kill()
+    gone.wait()
+    with Liar(f"{directory}/docker.sock") as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        stub.answers = [(gone.pid, "A")]
+        want = f"process {gone.pid} of the engine is not in this PID namespace"
+        ub.ok("bridge create s")
+        assert want in ub.fails(206, "bridge add_nio_docker s one eth1 wait=2")
+        add(ub)
+        wait_until(lambda: attachment(ub)["error"] == want, what="the reason")
+        assert ub.stderr().count(f"docker one:eth1: {want}") == 2, ub.stderr()
+        stub.answers = [(real.pid, "B")]
+        wait_state(ub, "attached", pid=real.pid, deadline=7 * patience)
+
+
+def test_an_engine_that_is_slow_to_notice_an_end(launch, directory, pause_process):
+    """For a moment it names the process of the run that is over; nobody has to read of that."""
+    gone, real = pause_process(), pause_process()
+    gone.kill()
+    gone.wait()
+    with Liar(f"{directory}/docker.sock") as stub:
+        ub = launch(env={"DOCKER_HOST": f"unix://{stub.path}"})
+        stub.answers = [(gone.pid, "A"), (gone.pid, "A"), (real.pid, "B")]
+        add(ub, "wait=5")
+        assert attachment(ub)["pid"] == real.pid
+        assert "PID namespace" not in ub.output()
+
+
 def test_wrong_ids(launch, directory, pause_process):
     """The answer to the second question is about another container."""
     class Confused(Stub):
