@@ -76,9 +76,10 @@ int endpoint_settings_from_env(struct endpoint_settings *settings, struct err *e
 	return rc;
 }
 
-/* endpoint_host() - the address in use, for people: DOCKER_HOST or what stands in for it
+/* endpoint_host() - the address to try: DOCKER_HOST or what stands in for it
  *
- * Without DOCKER_HOST the answer follows the sockets that exist at the moment.
+ * Without DOCKER_HOST the answer follows the sockets that exist at the moment. It is valid for
+ * as long as @settings.
  */
 const char *endpoint_host(const struct endpoint_settings *settings)
 {
@@ -238,6 +239,7 @@ static int refuse(const char *host, struct err *err)
 }
 
 /* endpoint_resolve() - where to connect now
+ * @host: an answer of endpoint_host()
  *
  * A name in tcp://NAME:PORT is looked up, which can take as long as DNS takes.
  *
@@ -245,11 +247,9 @@ static int refuse(const char *host, struct err *err)
  * -ENAMETOOLONG for an address that can not be used at all; -ENOTCONN for a name
  * that is not found.
  */
-int endpoint_resolve(const struct endpoint_settings *settings, struct http_endpoint *endpoint,
-		     struct err *err)
+int endpoint_resolve(const struct endpoint_settings *settings, const char *host,
+		     struct http_endpoint *endpoint, struct err *err)
 {
-	const char *host = endpoint_host(settings);
-
 	*endpoint = (struct http_endpoint){ 0 };
 	if (starts_with(host, "unix://"))
 		return resolve_unix(host + strlen("unix://"), endpoint, err);

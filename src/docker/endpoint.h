@@ -24,7 +24,7 @@ struct endpoint_settings {
 
 int endpoint_settings_from_env(struct endpoint_settings *settings, struct err *err);
 const char *endpoint_host(const struct endpoint_settings *settings);
-int endpoint_resolve(const struct endpoint_settings *settings, struct http_endpoint *endpoint,
-		     struct err *err);
+int endpoint_resolve(const struct endpoint_settings *settings, const char *host,
+		     struct http_endpoint *endpoint, struct err *err);
 
 #endif

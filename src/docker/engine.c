@@ -7,8 +7,10 @@
  * while we run: one that does not take the version answers 400, and then it is
  * asked again.
  *
- * Where the engine is gets looked up for each request, since without DOCKER_HOST
- * it depends on which engine's socket exists.
+ * Without DOCKER_HOST it depends on which engine's socket exists where the engine is. That
+ * gets looked up for each request until one has answered. From then on it is that one, also
+ * while it is away: another engine would say of every container that there is none, or would
+ * have another one of that name. Its address is resolved for each request.
  */
 #include <config.h>
 
@@ -88,7 +90,9 @@ void engine_abort(struct engine *engine)
 /* engine_host() - the engine's address, for people */
 const char *engine_host(const struct engine *engine)
 {
-	return endpoint_host(&engine->settings);
+	const char *host = atomic_load(&engine->host);
+
+	return host ? host : endpoint_host(&engine->settings);
 }
 
 /* engine_reference_ok() - whether a text can be a container's name, id or part of an id
@@ -109,7 +113,7 @@ bool engine_reference_ok(const char *reference)
 /* engine_resolve() - where to connect now */
 int engine_resolve(const struct engine *engine, struct http_endpoint *endpoint, struct err *err)
 {
-	return endpoint_resolve(&engine->settings, endpoint, err);
+	return endpoint_resolve(&engine->settings, engine_host(engine), endpoint, err);
 }
 
 /* engine_wrap() - say which engine an error is about */
@@ -136,9 +140,15 @@ static int get(struct engine *engine, const char *path, size_t max, int abort_fd
 		.endpoint = &endpoint, .path = path, .max = max,
 		.timeout_ms = engine->timeout_ms, .abort_fd = abort_fd,
 	};
-	int rc = engine_resolve(engine, &endpoint, err);
+	const char *host = engine_host(engine), *nobody = NULL;
+	int rc = endpoint_resolve(&engine->settings, host, &endpoint, err);
 
-	return rc < 0 ? rc : http_get(&request, reply, err);
+	if (rc < 0)
+		return rc;
+	rc = http_get(&request, reply, err);
+	if (rc >= 0 && reply->status == 200)
+		atomic_compare_exchange_strong(&engine->host, &nobody, host);
+	return rc;
 }
 
 static int agree(struct engine *engine, struct engine_info *info, struct err *err)

@@ -15,6 +15,7 @@ struct engine {
 	unsigned timeout_ms;
 	int abort_fd;
 	atomic_uint api;		/* version agreed on, 0: not yet */
+	_Atomic(const char *) host;	/* who has answered first; NULL: nobody yet */
 };
 
 /* Versions of the API are compared as numbers: 1.41 is 1041. 0 is not a version. */

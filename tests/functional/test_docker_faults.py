@@ -357,6 +357,59 @@ def test_no_tap_devices(launch, stub, pause_process, without_tun, reference, pat
     wait_state(ub, "attached", pid=process.pid, deadline=7 * patience)
 
 
+# Two engines
+
+
+@pytest.fixture
+def with_sockets(binary, directory):
+    """A program that finds the sockets of this directory in /run."""
+    os.makedirs(f"{directory}/run/podman")
+    script = f"{directory}/with-sockets"
+    with open(script, "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\nexec unshare -m sh -c 'mount --bind {directory}/run /run && "
+                   f"exec \"$0\" \"$@\"' {binary} \"$@\"\n")
+    os.chmod(script, 0o755)
+    return script
+
+
+@pytest.mark.parametrize("reference", ["name", "id"])
+def test_while_one_engine_is_away_the_other_is_not_asked(launch, directory, pause_process,
+                                                         with_sockets, reference, patience):
+    """Podman knows nothing of that id, and has another container of that name."""
+    path = f"{directory}/run/docker.sock"
+    first, second, stranger = pause_process(), pause_process(), pause_process()
+    with Stub(f"{directory}/run/podman/podman.sock", "podman") as podman:
+        podman.containers[0]["Id"] = "dd" + "3" * 62
+        podman.run(stranger, tell=False)
+        with Stub(path) as stub:
+            stub.run(first, tell=False)
+            ub = launch(binary=with_sockets, env={"DOCKER_HOST": ""})
+            add(ub, "wait=10", "one" if reference == "name" else stub.ids[0])
+            os.unlink(path)
+        first.kill()
+        wait_state(ub, "waiting")
+        wait_until(lambda: (attachment(ub)["error"] or "").startswith(
+            "docker engine at unix:///var/run/docker.sock"), what="the reason")
+        assert attachment(ub)["state"] == "waiting"
+        assert links_of(stranger.pid) == {"lo"} and not podman.log
+        with Stub(path) as stub:
+            stub.runs = 7
+            stub.run(second, tell=False)
+            wait_state(ub, "attached", pid=second.pid, deadline=7 * patience)
+
+
+def test_the_other_engine_where_the_first_is_not_installed(launch, directory, pause_process,
+                                                           with_sockets):
+    process = pause_process()
+    with Stub(f"{directory}/run/podman/podman.sock", "podman") as podman:
+        podman.run(process, tell=False)
+        ub = launch(binary=with_sockets, env={"DOCKER_HOST": ""})
+        add(ub, "wait=10")
+        assert "endpoint=unix:///run/podman/podman.sock engine=podman" in \
+            ub.ok("docker engine")[0]
+        assert "eth1" in links_of(process.pid)
+
+
 # Numbers of processes
 
 

@@ -129,7 +129,7 @@ static void try_host(const char *text, size_t length)
 	if (!length || length >= sizeof(settings.host))
 		return;
 	memcpy(settings.host, text, length);
-	if (endpoint_resolve(&settings, &endpoint, &err) < 0) {
+	if (endpoint_resolve(&settings, endpoint_host(&settings), &endpoint, &err) < 0) {
 		require(err.code > 0 && *err.text);
 		return;
 	}

@@ -468,7 +468,7 @@ static int resolve(const char *host, bool tls, struct http_endpoint *endpoint)
 	struct err err;
 
 	snprintf(settings.host, sizeof(settings.host), "%s", host);
-	return endpoint_resolve(&settings, endpoint, &err);
+	return endpoint_resolve(&settings, endpoint_host(&settings), endpoint, &err);
 }
 
 static void addresses(void **state)
