@@ -39,7 +39,7 @@ struct attachment {
 	struct plug plug;		/* while attached; its device is the NIO's */
 	struct loop_source end;		/* of the run */
 	char last_id[ENGINE_ID_MAX];	/* of the container seen last */
-	int former_index;		/* of the last run's pair, or 0 */
+	struct plug_end former;		/* of the last run, until there is another one */
 	unsigned plugged;		/* how many times */
 	uint64_t since;			/* the present state began */
 
@@ -57,7 +57,7 @@ struct attach_job {
 	struct attachment *attachment;
 	bool is_known;			/* known is in force */
 	struct plug_run known;
-	int former_index;
+	struct plug_end former;
 	unsigned departures;		/* before it began */
 	struct plug plug;
 	int result;			/* of plug_in() */
@@ -225,7 +225,7 @@ static void leave_container(struct attachment *self)
 	loop_remove(session_loop(), &self->end);
 	if (self->nio)
 		self->plug.device = swap_device(self, NULL);
-	self->former_index = self->plug.host_index;
+	self->former = self->plug.host;
 	dispose(&self->plug);
 	set_state(self, ATTACH_WAITING);
 }
@@ -261,6 +261,7 @@ static void enter_container(struct attachment *self, struct plug *plug)
 	}
 	nio_close(swap_device(self, self->plug.device));
 	self->plug.device = NULL;
+	self->former.index = 0;
 	self->plugged++;
 	self->problem.code = 0;
 	set_state(self, ATTACH_ATTACHED);
@@ -302,7 +303,7 @@ static void end_attachment(struct attachment *self)
 	if (self->state == ATTACH_ATTACHED) {
 		loop_remove(session_loop(), &self->end);
 		if (self->spec.backend == PLUG_PAIR)
-			self->plug.host_index = 0;
+			self->plug.host.index = 0;
 		plug_out_later(&self->plug);
 	}
 	if (self->watcher)
@@ -323,7 +324,7 @@ static void job_work(struct session_job *base, struct engine *engine)
 		.reference = job->attachment->reference,
 		.spec = &job->attachment->spec,
 		.known = job->is_known ? &job->known : NULL,
-		.former_index = job->former_index,
+		.former = &job->former,
 	};
 
 	job->result = plug_in(engine, &request, &job->plug, &job->err);
@@ -439,7 +440,7 @@ static void look_at(struct attachment *self)
 	job->attachment = self;
 	job->is_known = self->state == ATTACH_ATTACHED;
 	job->known = self->plug.run;
-	job->former_index = self->former_index;
+	job->former = self->former;
 	job->departures = departures;
 	job->plug.pidfd = -1;
 	self->job = job;

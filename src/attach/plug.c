@@ -168,6 +168,17 @@ static int make_tap(char name[NETDEV_NAME_MAX], struct plug *plug, struct err *e
 	return 0;
 }
 
+static bool is_there(const struct plug_end *end)
+{
+	struct netdev_info info;
+	struct err ignored;
+
+	if (!end->index || netdev_get_info_index(end->index, &info, &ignored) < 0)
+		return false;
+	return !strcmp(info.name, end->name) ||
+	       (*end->alias && !strcmp(info.alias, end->alias));
+}
+
 /* A pair of an earlier run may be in the way, which the kernel removes in its own time, or
  * one that has been ours; another's is not ours to touch.
  */
@@ -177,8 +188,8 @@ static void delete_former(const struct plug_request *request)
 	struct netdev_info info;
 	struct err ignored;
 
-	if (request->former_index)
-		netdev_delete_index(request->former_index, &ignored);
+	if (is_there(request->former))
+		netdev_delete_index(request->former->index, &ignored);
 	if (*spec->alias && !netdev_get_info(spec->host_if, &info, &ignored) &&
 	    !strcmp(info.alias, spec->alias))
 		netdev_delete_index(info.index, &ignored);
@@ -236,7 +247,9 @@ static int make_pair(const struct plug_request *request, char name[NETDEV_NAME_M
 	index = netdev_index(spec->host_if, err);
 	if (index < 0)
 		return index;
-	plug->host_index = index;
+	plug->host.index = index;
+	strcpy(plug->host.name, spec->host_if);
+	strcpy(plug->host.alias, spec->alias);
 	if (spec->backend == PLUG_PAIR)
 		return prepare_client_pair(spec, name, err);
 	return prepare_own_pair(spec, name, plug, err);
@@ -380,9 +393,9 @@ void plug_out(struct plug *plug)
 
 	nio_close(plug->device);
 	plug->device = NULL;
-	if (plug->host_index)
-		netdev_delete_index(plug->host_index, &ignored);
-	plug->host_index = 0;
+	if (is_there(&plug->host))
+		netdev_delete_index(plug->host.index, &ignored);
+	plug->host.index = 0;
 	cleanup_close(&plug->pidfd);
 	plug->pidfd = -1;
 }
@@ -399,9 +412,9 @@ void plug_out_later(struct plug *plug)
 {
 	nio_close_later(plug->device);
 	plug->device = NULL;
-	if (plug->host_index)
-		closing_call(delete_interface, plug->host_index);
-	plug->host_index = 0;
+	if (is_there(&plug->host))
+		closing_call(delete_interface, plug->host.index);
+	plug->host.index = 0;
 	cleanup_close(&plug->pidfd);
 	plug->pidfd = -1;
 }

@@ -48,12 +48,21 @@ struct plug_run {
 	pid_t pid;
 };
 
+/* The host's end of a pair. Its number is not enough: when the pair is gone, another interface
+ * may get that.
+ */
+struct plug_end {
+	int index;			/* 0: there is none */
+	char name[NETDEV_NAME_MAX];
+	char alias[NETDEV_ALIAS_MAX];	/* empty for PLUG_PAIR */
+};
+
 /* What has been put in. All zero, but pidfd -1, is nothing. */
 struct plug {
 	struct plug_run run;
 	int pidfd;			/* of the run's first process; readable when it has ended */
 	struct nio *device;		/* what we read and write; NULL for PLUG_PAIR */
-	int host_index;			/* of a pair's host end, or 0 */
+	struct plug_end host;		/* of a pair */
 };
 
 enum plug_result {
@@ -66,7 +75,7 @@ struct plug_request {
 	const char *reference;		/* the container's name or id */
 	const struct plug_spec *spec;
 	const struct plug_run *known;	/* a run that has the interface and goes on, or NULL */
-	int former_index;		/* of a pair of an earlier run that may still be there, or 0 */
+	const struct plug_end *former;	/* of an earlier run, which may still be there */
 };
 
 int plug_in(struct engine *engine, const struct plug_request *request, struct plug *plug,

@@ -87,7 +87,8 @@ void replug_look(struct replug *replug, const char *interface)
 		   if_indextoname((unsigned)info.link, spec->host_if)) {
 		spec->backend = PLUG_PAIR;
 		snprintf(spec->guest_if, sizeof(spec->guest_if), "%s", interface);
-		adoption->plug.host_index = info.link;
+		adoption->plug.host.index = info.link;
+		strcpy(adoption->plug.host.name, spec->host_if);
 		replug->possible = true;
 	}
 }

@@ -52,6 +52,7 @@ struct netdev_info {
 typedef void netdev_visitor(const struct netdev_info *info, void *data);
 
 int netdev_get_info(const char *name, struct netdev_info *info, struct err *err);
+int netdev_get_info_index(int index, struct netdev_info *info, struct err *err);
 int netdev_for_each(netdev_visitor *visitor, void *data, struct err *err);
 
 /* How an interface is to look in the namespace it is moved to. */

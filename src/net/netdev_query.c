@@ -8,6 +8,7 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 #include <netlink/route/link.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "net/netlink.h"
@@ -69,6 +70,20 @@ int netdev_get_info(const char *name, struct netdev_info *info, struct err *err)
 	if (netdev_check_new_name(name, err) < 0)
 		return -err->code;
 	rtnl_link_build_get_request(0, name, &request);
+	return netlink_request(NETLINK_ROUTE, request, name, read_info, info, err);
+}
+
+/* netdev_get_info_index() - the same, for the interface that has a number now
+ *
+ * Return: 0, or a negative errno with @err set; -ENODEV: none has it.
+ */
+int netdev_get_info_index(int index, struct netdev_info *info, struct err *err)
+{
+	struct nl_msg *request = NULL;
+	char name[32];
+
+	snprintf(name, sizeof(name), "%d", index);
+	rtnl_link_build_get_request(index, NULL, &request);
 	return netlink_request(NETLINK_ROUTE, request, name, read_info, info, err);
 }
 

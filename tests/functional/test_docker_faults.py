@@ -323,6 +323,68 @@ def test_the_engine_goes_and_another_comes(launch, directory, pause_process, pat
     assert time.monotonic() - begin < 3 * patience
 
 
+# Numbers of interfaces
+
+
+def add_pair(ub, stub, process, kind):
+    """A container's interface whose other end is on the host: the name of that."""
+    stub.run(process, tell=False)
+    if kind == "docker":
+        add(ub, "backend=veth host_if=gv0 wait=10")
+    else:
+        ub.ok("bridge create t")
+        ub.ok("docker create_veth gv0 gc0")
+        ub.ok(f"docker move_to_ns gc0 {process.pid} eth1")
+        ub.ok("bridge add_nio_ethernet t gv0")
+        wait_state(ub, "attached", plugged=1)
+
+
+def index_of(ns, interface):
+    return int(ns.ip(f"-o link show {interface}").split(":")[0])
+
+
+@pytest.mark.parametrize("kind", ["docker", "moved"])
+def test_the_number_of_a_former_interface_is_anothers(sub, stub, pause_process, kind):
+    """When the container runs again, nobody else's interface goes."""
+    first, second = pause_process(), pause_process()
+    add_pair(sub, stub, first, kind)
+    index = index_of(sub.ns, "gv0")
+    stub.end()
+    first.kill()
+    wait_state(sub, "waiting")
+    wait_until(lambda: "gv0" not in sub.ns.links(), what="the end of the pair")
+    sub.ns.ip(f"link add mine index {index} type veth peer name mine2")
+    stub.run(second)
+    wait_state(sub, "attached", pid=second.pid)
+    assert {"mine", "gv0"} <= sub.ns.links()
+
+
+@pytest.mark.parametrize("kind, end", [("docker", "kill"), ("moved", "kill"), ("docker", "delete")])
+def test_the_number_of_a_deleted_interface_is_anothers(sub, stub, pause_process, kind, end):
+    """Nobody has noticed yet that the pair is gone, since the bridge does not run."""
+    process = pause_process()
+    add_pair(sub, stub, process, kind)
+    index = index_of(sub.ns, "gv0")
+    sub.ns.ip("link del gv0")
+    sub.ns.ip(f"link add mine index {index} type veth peer name mine2")
+    if end == "kill":
+        stub.end()
+        process.kill()
+        wait_state(sub, "waiting")
+    else:
+        sub.ok("bridge delete t")
+    sub.stop()
+    assert sub.ns.links() == {"lo", "mine", "mine2"}
+
+
+def test_an_interface_that_was_renamed_is_still_ours(sub, stub, pause_process):
+    add_pair(sub, stub, pause_process(), "docker")
+    sub.ns.ip("link set gv0 down")
+    sub.ns.ip("link set gv0 name renamed")
+    sub.ok("bridge delete t")
+    assert sub.ns.links() == {"lo"}
+
+
 # What this host lacks
 
 
