@@ -57,6 +57,7 @@ struct attach_job {
 	struct attachment *attachment;
 	bool is_known;			/* known is in force */
 	struct plug_run known;
+	struct plug_spec spec;
 	struct plug_end former;
 	unsigned departures;		/* before it began */
 	struct plug plug;
@@ -319,10 +320,10 @@ static void end_attachment(struct attachment *self)
 static void job_work(struct session_job *base, struct engine *engine)
 {
 	struct attach_job *job = container_of(base, struct attach_job, job);
-	/* what it reads of the attachment is not changed while there is a job */
+	/* not changed while there is a job */
 	const struct plug_request request = {
 		.reference = job->attachment->reference,
-		.spec = &job->attachment->spec,
+		.spec = &job->spec,
 		.known = job->is_known ? &job->known : NULL,
 		.former = &job->former,
 	};
@@ -440,6 +441,7 @@ static void look_at(struct attachment *self)
 	job->attachment = self;
 	job->is_known = self->state == ATTACH_ATTACHED;
 	job->known = self->plug.run;
+	job->spec = self->spec;
 	job->former = self->former;
 	job->departures = departures;
 	job->plug.pidfd = -1;
@@ -701,6 +703,13 @@ int attach_adopt(struct attach_adoption *adoption, struct err *err)
 	}
 	begin(self);
 	return 0;
+}
+
+/* attach_note_port() - see plug_note_port() */
+void attach_note_port(const char *bridge, const char *interface)
+{
+	for (struct attachment *self = attachments; self; self = self->next)
+		plug_note_port(&self->spec, bridge, interface);
 }
 
 /* attach_forget_pair() - a client's pair, named by either end, is not to come back */

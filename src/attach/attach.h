@@ -63,6 +63,7 @@ void attach_nio_watch(const struct nio *nio, struct attach_watcher *watcher);
 bool attach_nio_matches(const struct nio *nio, const char *container, const char *interface);
 
 int attach_adopt(struct attach_adoption *adoption, struct err *err);
+void attach_note_port(const char *bridge, const char *interface);
 void attach_forget_pair(const char *interface);
 void attach_forget_adopted(void);
 

@@ -30,6 +30,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/log.h"
 #include "net/netns.h"
 #include "nio/closing.h"
 
@@ -82,6 +83,15 @@ bool plug_is_pair(const struct plug_spec *spec, const char *interface)
 {
 	return spec->backend == PLUG_PAIR &&
 	       (!strcmp(spec->host_if, interface) || !strcmp(spec->guest_if, interface));
+}
+
+/* plug_note_port() - an interface has become a port of a Linux bridge: if it is the host's end
+ * of the client's pair that @spec is about, it will be one again
+ */
+void plug_note_port(struct plug_spec *spec, const char *bridge, const char *interface)
+{
+	if (spec->backend == PLUG_PAIR && !strcmp(spec->host_if, interface))
+		snprintf(spec->host_master, sizeof(spec->host_master), "%s", bridge);
 }
 
 /* ---- finding the way in */
@@ -208,7 +218,20 @@ static int create_pair(const struct plug_spec *spec, char name[NETDEV_NAME_MAX],
 	return result;
 }
 
-/* For the client's own pair the same as `docker create_veth` does. */
+/* As the client's pair was when it was adopted. Rather an interface whose bridge has gone than
+ * none.
+ */
+static int restore_host_end(const struct plug_spec *spec, struct err *err)
+{
+	if (spec->host_mtu && netdev_set_mtu(spec->host_if, spec->host_mtu, err) < 0)
+		return -err->code;
+	if (*spec->host_master && netdev_add_port(spec->host_master, spec->host_if, err) < 0)
+		log_error("docker: interface '%s' is not a port of '%s' again: %s",
+			  spec->host_if, spec->host_master, err->text);
+	return 0;
+}
+
+/* For the client's own pair the same as `docker create_veth` does, and what it did then. */
 static int prepare_client_pair(const struct plug_spec *spec, const char *guest, struct err *err)
 {
 	struct err ignored;
@@ -216,6 +239,8 @@ static int prepare_client_pair(const struct plug_spec *spec, const char *guest, 
 	netdev_set_tx_checksum(guest, false, &ignored);
 	if (nio_offload)
 		netdev_set_gro(spec->host_if, true, &ignored);
+	if (restore_host_end(spec, err) < 0)
+		return -err->code;
 	return netdev_set_up(spec->host_if, true, err);
 }
 

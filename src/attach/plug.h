@@ -36,6 +36,8 @@ struct plug_spec {
 	uint8_t mac[MAC_LEN];
 	uint32_t mtu;				/* 0: what such a device has */
 	bool up;				/* bring it up there */
+	uint32_t host_mtu;			/* of a PLUG_PAIR's other end; 0: as made */
+	char host_master[NETDEV_NAME_MAX];	/* whose port that is; empty: nobody's */
 	unsigned address_count;
 	char address[PLUG_ADDRESSES][PLUG_ADDRESS_MAX];	/* "ADDRESS/PREFIX" */
 };
@@ -85,6 +87,7 @@ void plug_out_later(struct plug *plug);
 int plug_open_process(pid_t pid, struct err *err);
 bool plug_run_is_over(int pidfd);
 bool plug_is_pair(const struct plug_spec *spec, const char *interface);
+void plug_note_port(struct plug_spec *spec, const char *bridge, const char *interface);
 void plug_run_of(struct plug_run *run, const struct engine_container *container);
 
 #endif

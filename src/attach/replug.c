@@ -66,6 +66,23 @@ static uint64_t tap_serial(const char *interface)
 	return 0;
 }
 
+/* The end of a pair that stays on the host */
+static void look_at_host_end(struct attach_adoption *adoption, int index)
+{
+	struct plug_spec *spec = &adoption->spec;
+	struct netdev_info info;
+	struct err ignored;
+
+	if (netdev_get_info_index(index, &info, &ignored) < 0)
+		return;
+	adoption->plug.host.index = index;
+	strcpy(adoption->plug.host.name, info.name);
+	strcpy(spec->host_if, info.name);
+	spec->host_mtu = info.mtu;
+	if (!info.master || !if_indextoname((unsigned)info.master, spec->host_master))
+		*spec->host_master = '\0';
+}
+
 /* replug_look() - see what an interface is that is about to be moved away */
 void replug_look(struct replug *replug, const char *interface)
 {
@@ -83,13 +100,11 @@ void replug_look(struct replug *replug, const char *interface)
 	if (adoption->nio_serial) {
 		spec->backend = PLUG_TAP;
 		replug->possible = true;
-	} else if (!strcmp(info.kind, "veth") && info.link &&
-		   if_indextoname((unsigned)info.link, spec->host_if)) {
+	} else if (!strcmp(info.kind, "veth") && info.link) {
 		spec->backend = PLUG_PAIR;
 		snprintf(spec->guest_if, sizeof(spec->guest_if), "%s", interface);
-		adoption->plug.host.index = info.link;
-		strcpy(adoption->plug.host.name, spec->host_if);
-		replug->possible = true;
+		look_at_host_end(adoption, info.link);
+		replug->possible = adoption->plug.host.index;
 	}
 }
 
@@ -184,6 +199,14 @@ void replug_moved(const struct replug *replug, pid_t pid, const char *name)
 	search->next = searches;
 	searches = search;
 	session_run(&search->job);
+}
+
+/* replug_port_added() - the host's end of a pair, perhaps, is a port of a Linux bridge now */
+void replug_port_added(const char *bridge, const char *interface)
+{
+	for (struct search *search = searches; search; search = search->next)
+		plug_note_port(&search->adoption.spec, bridge, interface);
+	attach_note_port(bridge, interface);
 }
 
 /* replug_forget_pair() - a pair, named by either end, is not to come back */

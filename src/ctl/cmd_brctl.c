@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "attach/replug.h"
 #include "base/log.h"
 #include "ctl/dispatch.h"
 #include "net/netdev.h"
@@ -22,6 +23,7 @@ static enum request_state cmd_addif(struct request *request)
 		log_error("%s", err.text);
 		return reply_final(request, REPLY_CREATE, "Could not up interface %s", interface);
 	}
+	replug_port_added(bridge, interface);
 	return reply_final(request, REPLY_OK, "%s has been added to bridge %s", interface, bridge);
 }
 

@@ -42,6 +42,7 @@ int netdev_add_port(const char *bridge, const char *name, struct err *err);
 struct netdev_info {
 	int index;
 	int link;			/* index of a veth's other end, if that is here; or 0 */
+	int master;			/* index of the bridge whose port it is, or 0 */
 	uint32_t mtu;
 	uint8_t mac[MAC_LEN];
 	char name[NETDEV_NAME_MAX];

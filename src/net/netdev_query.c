@@ -40,6 +40,8 @@ static void read_info(struct nlmsghdr *reply, void *data)
 		memcpy(info->mac, nla_data(attr[IFLA_ADDRESS]), MAC_LEN);
 	if (attr[IFLA_MTU])
 		info->mtu = nla_get_u32(attr[IFLA_MTU]);
+	if (attr[IFLA_MASTER])
+		info->master = (int)nla_get_u32(attr[IFLA_MASTER]);
 	if (attr[IFLA_LINKINFO])
 		copy_text(info->kind, sizeof(info->kind),
 			  nla_find(nla_data(attr[IFLA_LINKINFO]), nla_len(attr[IFLA_LINKINFO]),

@@ -130,6 +130,31 @@ def test_unlinked_and_stopped_adapters(gns3, engine, named, peers):
     assert wait_until(lambda: answer(peer), what="an answer") == MAC
 
 
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_the_other_end_of_a_pair_is_as_it_was(gns3, engine, named, ns, when):
+    """Its MTU, and the Linux bridge that it is a port of, whenever it became one."""
+    name = named.run()
+    ns.ip("link add br0 type bridge")
+    gns3.ok("docker create_veth gv0 gc0")
+    ns.ip("link set gv0 mtu 9000")
+    if when == "before":
+        gns3.ok("brctl addif br0 gv0")
+    gns3.ok(f"docker move_to_ns gc0 {named.pid(name)} eth0")
+    if when == "after":
+        gns3.ok("brctl addif br0 gv0")
+    adopted(gns3, "-")
+    for number in range(2):
+        engine.docker("restart", "-t", "0", name)
+        adopted(gns3, "-", number + 2)
+        shown = ns.ip("link show gv0")
+        assert " mtu 9000 " in shown and " master br0 " in shown and ",UP" in shown, shown
+        assert " mtu 1500 " in named.ip(name, "link show eth0")
+    ns.ip("link del br0")
+    engine.docker("restart", "-t", "0", name)
+    adopted(gns3, "-", 4)
+    assert "'gv0' is not a port of 'br0' again" in gns3.stderr()
+
+
 @pytest.mark.parametrize("plug, end", [
     (plug_tap, "bridge delete bridge0"), (plug_veth, "bridge delete bridge0"),
     (plug_veth, "docker delete_veth gv0"), (plug_tap, "hypervisor reset"),
