@@ -250,6 +250,7 @@ static int watch_run(struct attachment *self, struct err *err)
 
 static void enter_container(struct attachment *self, struct plug *plug)
 {
+	struct plug old = { .pidfd = -1 };
 	struct err err;
 
 	leave_container(self);
@@ -260,7 +261,10 @@ static void enter_container(struct attachment *self, struct plug *plug)
 		dispose(&self->plug);
 		return;
 	}
-	nio_close(swap_device(self, self->plug.device));
+	/* of an adopted TAP NIO: it has kept the one of the last run */
+	old.device = swap_device(self, self->plug.device);
+	if (old.device)
+		dispose(&old);
 	self->plug.device = NULL;
 	self->former.index = 0;
 	self->plugged++;

@@ -6,7 +6,9 @@ import subprocess
 import pytest
 
 from lab import frames
+from lab.attachments import wait_state
 from lab.wait import wait_until
+from stub_engine import StubEngine
 
 pytestmark = pytest.mark.plain_build
 
@@ -26,9 +28,11 @@ class Lock:
     def __init__(self, path):
         self.path = path
 
-    def take(self):
-        with open(self.path, "w", encoding="ascii"):
-            pass
+    def take(self, only=""):
+        """For calls of one kind only, or for all."""
+        with open(f"{self.path}.new", "w", encoding="ascii") as file:
+            file.write(only)
+        os.rename(f"{self.path}.new", self.path)
 
     def release(self):
         if os.path.exists(self.path):
@@ -194,3 +198,28 @@ def test_it_may_go_again_meanwhile(locked_ub, lock, other, ns):
     wait_until(lambda: locked_ub.descriptors() < before[0] and locked_ub.threads() == before[1],
                what="the descriptors and threads to go")
     other()
+
+
+def test_clients_do_not_wait_for_an_old_device(launch, slow_library, lock, directory,
+                                               pause_process):
+    """A TAP device that a client has moved into a container: with the container's next run its NIO
+    gets another one, and somebody else lets go of the first."""
+    first, second = pause_process(), pause_process()
+    with StubEngine(f"{directory}/docker.sock") as stub:
+        state = stub.containers[0]["State"]
+        state["Pid"] = first.pid
+        ub = launch(env={"LD_PRELOAD": slow_library, "UBRIDGE_LOCK": lock.path,
+                         "DOCKER_HOST": f"unix://{stub.path}"}, args=["--no-offload"])
+        ub.ok("bridge create t")
+        ub.ok("bridge add_nio_tap t tap0")
+        ub.ok(f"docker move_to_ns tap0 {first.pid} eth0")
+        wait_state(ub, "attached", plugged=1)
+        lock.take("detach")
+        first.kill()
+        state.update(Pid=second.pid, StartedAt="2026-01-02T03:05:00.000000000Z")
+        stub.emit("start", stub.ids[0])
+        wait_until(lambda: "waits: detach" in ub.stderr(), what="somebody who waits")
+        wait_state(ub, "attached", plugged=2, pid=second.pid)
+        before = ub.descriptors()
+        lock.release()
+        wait_until(lambda: ub.descriptors() < before, what="the old device to go")

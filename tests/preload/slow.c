@@ -2,11 +2,12 @@
 /* For LD_PRELOAD: somebody has the kernel's lock for changes of interfaces
  *
  * While the file that UBRIDGE_LOCK names exists, calls for which the kernel takes that
- * lock do not return. Each that has to wait is told on standard error, and each call
+ * lock do not return; if there is a word in it, only those that are told by this word. Each that has to wait is told on standard error, and each call
  * that would have the kernel load a module, and wait for that. Where an interface is
  * merely looked for, that is told too.
  */
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
@@ -46,12 +47,26 @@ __attribute__((constructor)) static void begin(void)
 	find(&real_if_nametoindex, "if_nametoindex");
 }
 
+/* Whether somebody has it, as far as such calls go. */
+static bool is_held(const char *what)
+{
+	char word[32] = "";
+	int fd = lock_path ? open(lock_path, O_RDONLY | O_CLOEXEC) : -1;
+	ssize_t length;
+
+	if (fd < 0)
+		return false;
+	length = read(fd, word, sizeof(word) - 1);
+	real_close(fd);
+	return length <= 0 || !strcmp(word, what);
+}
+
 static void take_lock(const char *what)
 {
-	if (!lock_path || access(lock_path, F_OK) != 0)
+	if (!is_held(what))
 		return;
 	dprintf(STDERR_FILENO, "waits: %s\n", what);
-	while (access(lock_path, F_OK) == 0)
+	while (is_held(what))
 		usleep(1000);
 }
 
