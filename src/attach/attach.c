@@ -613,9 +613,24 @@ static void complete_veth(struct plug_spec *spec, uint64_t number, const char *d
 	leftover_alias(spec->alias, number, desc);
 }
 
+/* Two for the same would take turns, in no order, with each run of the container. */
+static int check_unused(const struct attach_spec *spec, struct err *err)
+{
+	const char *interface = spec->plug.interface;
+
+	for (const struct attachment *self = attachments; self; self = self->next) {
+		if (self->nio && attach_nio_matches(self->nio, spec->container, interface))
+			return err_set(err, EEXIST,
+				       "%s:%s is an endpoint of bridge '%s' already",
+				       spec->container, interface, bridge_name(self));
+	}
+	return 0;
+}
+
 /* attach_nio_new() - a Docker NIO, which waits for its container from now on
  *
- * Return: the NIO, or NULL with @err set.
+ * Return: the NIO, or NULL with @err set; code EEXIST: there is one for this container, in the
+ * same words, and this interface.
  */
 struct nio *attach_nio_new(const struct attach_spec *spec, struct err *err)
 {
@@ -623,7 +638,7 @@ struct nio *attach_nio_new(const struct attach_spec *spec, struct err *err)
 	struct attachment *self;
 	struct nio *nio;
 
-	if (session_watch(err) < 0)
+	if (check_unused(spec, err) < 0 || session_watch(err) < 0)
 		return NULL;
 	self = new_attachment(&spec->plug, spec->container, err);
 	if (!self)

@@ -235,7 +235,7 @@ def test_questions_do_not_wait_for_attachments(sub, stub, pause_process, patienc
     wants to know what is wrong with it is not one of those who wait."""
     stub.mode, stub.only = "slow", "/containers"
     for number in range(12):
-        add(sub, bridge=f"t{number}")
+        add(sub, bridge=f"t{number}", interface=f"eth{number}")
     begin = time.monotonic()
     assert " events=connected" in sub.ok("docker engine")[0]
     stub.mode = "normal"

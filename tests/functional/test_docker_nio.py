@@ -268,6 +268,39 @@ def test_other_errors_of_adding(dub, peers):
     dub.fails(206, "bridge add_nio_docker t web eth1", "bridge 't' has already 2 allocated NIOs")
 
 
+def test_one_interface_for_two_bridges(dub, named, engine):
+    """They would take turns with each run of the container."""
+    name = named.run()
+    dub.ok("bridge create t")
+    dub.ok("bridge create s")
+    dub.ok(f"bridge add_nio_docker t {name} eth1 wait=5")
+    text = f"unable to create NIO Docker for bridge 's': {name}:eth1 is an endpoint of bridge " \
+           "'t' already"
+    for options in ("", "wait=5", "backend=veth"):
+        dub.fails(206, f"bridge add_nio_docker s {name} eth1 {options}", text)
+    assert text.partition(": ")[2] in dub.stderr()
+    dub.fails(206, f"bridge add_nio_docker t {name} eth1", text.replace("'s'", "'t'"))
+    dub.ok(f"bridge add_nio_docker s {name} eth2 wait=5")
+    engine.docker("restart", "-t", "0", name)
+    wait_state(dub, "attached", "t", plugged=2)
+    dub.ok(f"bridge delete_nio_docker t {name} eth1")
+    dub.ok(f"bridge add_nio_docker s {name} eth1 wait=5")
+    assert links_of(named.pid(name)) == {"lo", "eth1", "eth2"}
+
+
+def test_one_interface_after_another_that_waits(dub, named):
+    """What is waited for is taken too, until it is deleted."""
+    name = named.name()
+    dub.ok("bridge create t")
+    dub.ok(f"bridge add_nio_docker t {name} eth1")
+    dub.ok("bridge create s")
+    dub.fails(206, f"bridge add_nio_docker s {name} eth1")
+    dub.ok("bridge delete t")
+    dub.ok(f"bridge add_nio_docker s {name} eth1")
+    named.run(name)
+    wait_state(dub, "attached", "s")
+
+
 # Taking away
 
 
