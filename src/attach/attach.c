@@ -170,14 +170,6 @@ static struct nio *swap_device(struct attachment *self, struct nio *device)
 	return bridge ? link_swap_device(&bridge->link, side, device) : device;
 }
 
-/* What was adopted ends when its bridge has been deleted. */
-static bool is_obsolete(const struct attachment *self)
-{
-	enum side side;
-
-	return !self->nio && self->tap_serial && !bridge_of_nio(self->tap_serial, &side);
-}
-
 static const char *bridge_name(const struct attachment *self)
 {
 	struct bridge *bridge;
@@ -408,15 +400,11 @@ static void job_done(struct session_job *base)
 		dispose(&job->plug);
 		has_departed();
 		free_attachment(self);
-	} else if (is_obsolete(self)) {
-		dispose(&job->plug);
-		end_attachment(self);
 	} else {
 		judge(self, job);
 		if (self->look_again)
 			look_at(self);
 		/* whoever hears of it may end the attachment */
-		/* NOLINTNEXTLINE(clang-analyzer-unix.Malloc): not freed: it was not obsolete */
 		tell(self);
 	}
 	free(job);
@@ -431,10 +419,6 @@ static void look_at(struct attachment *self)
 	if (self->job || self->state == ATTACH_GONE)
 		return;
 	loop_timer_cancel(session_loop(), &self->retry);
-	if (is_obsolete(self)) {
-		end_attachment(self);
-		return;
-	}
 	job = calloc(1, sizeof(*job));
 	if (!job) {
 		look_later(self);
@@ -743,6 +727,18 @@ void attach_forget_pair(const char *interface)
 	}
 }
 
+/* attach_forget_tap() - the device of a TAP NIO, known by its serial, is not to come back */
+void attach_forget_tap(uint64_t serial)
+{
+	struct attachment *next;
+
+	for (struct attachment *self = attachments; self; self = next) {
+		next = self->next;
+		if (self->tap_serial == serial)
+			end_attachment(self);
+	}
+}
+
 /* attach_forget_adopted() - nothing that clients have plugged is to come back */
 void attach_forget_adopted(void)
 {
@@ -771,7 +767,6 @@ void attach_list(void (*visit)(const struct attach_info *info, void *data), void
 			.since_seconds = (clock_now() - self->since) / NSEC_PER_SEC,
 		};
 
-		if (!is_obsolete(self))
-			visit(&info, data);
+		visit(&info, data);
 	}
 }

@@ -65,6 +65,7 @@ bool attach_nio_matches(const struct nio *nio, const char *container, const char
 int attach_adopt(struct attach_adoption *adoption, struct err *err);
 void attach_note_port(const char *bridge, const char *interface);
 void attach_forget_pair(const char *interface);
+void attach_forget_tap(uint64_t serial);
 void attach_forget_adopted(void);
 
 void attach_list(void (*visit)(const struct attach_info *info, void *data), void *data);

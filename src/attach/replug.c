@@ -231,7 +231,11 @@ void replug_forget_all(void)
 void replug_bridge_ends(const struct bridge *bridge)
 {
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
-		if (bridge->link.nio[side])
-			replug_forget_pair(bridge->link.nio[side]->desc);
+		const struct nio *nio = bridge->link.nio[side];
+
+		if (!nio)
+			continue;
+		replug_forget_pair(nio->desc);
+		attach_forget_tap(nio->serial);
 	}
 }

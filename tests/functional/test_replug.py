@@ -180,6 +180,22 @@ def test_not_when_it_was_deleted(gns3, engine, named, plug, end):
         assert links_of(named.pid(name)) == {"lo", "eth1"}
 
 
+@pytest.mark.parametrize("plug", [plug_tap, plug_veth], ids=lambda f: f.__name__)
+def test_nothing_is_kept_for_a_deleted_bridge(gns3, named, plug):
+    """The container runs on, and links come and go all day."""
+    name = named.run()
+    plug(gns3, 0, named.pid(name))
+    adopted(gns3, "bridge0")
+    before = gns3.descriptors()
+    for _ in range(5):
+        plug(gns3, 1, named.pid(name))
+        adopted(gns3, "bridge1")
+        gns3.ok("bridge delete bridge1")
+        if plug is plug_veth:
+            gns3.ok("docker delete_veth gv1")
+    wait_until(lambda: gns3.descriptors() == before, what="nothing to be left")
+
+
 def test_an_option_turns_it_off(launch, engine, named):
     ub = launch(env=engine.environment, args=["--no-replug"])
     name = named.run()
