@@ -7,13 +7,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #include "attach/leftover.h"
 #include "attach/session.h"
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "core/bridge.h"
 #include "nio/nio_docker.h"
 
@@ -544,10 +544,8 @@ static const char *on_state(const struct nio_docker_owner *owner)
 
 static void make_mac(uint8_t mac[MAC_LEN])
 {
-	uint64_t number = clock_now();
-	ssize_t got = getrandom(&number, sizeof(number), GRND_NONBLOCK);
+	uint64_t number = rng_fresh();
 
-	(void)got;
 	memcpy(mac, &number, MAC_LEN);
 	/* locally administered, of one interface */
 	mac[0] = (uint8_t)((mac[0] & 0xfc) | 2);
@@ -588,12 +586,9 @@ static void begin(struct attachment *self)
 
 static void complete_veth(struct plug_spec *spec, uint64_t number, const char *desc)
 {
-	uint64_t random = number;
-	ssize_t got = getrandom(&random, sizeof(random), GRND_NONBLOCK);
-
-	(void)got;
 	if (!*spec->host_if)
-		snprintf(spec->host_if, sizeof(spec->host_if), "ubh%08x", (unsigned)random);
+		snprintf(spec->host_if, sizeof(spec->host_if), "ubh%08x",
+			 (unsigned)rng_fresh());
 	leftover_alias(spec->alias, number, desc);
 }
 

@@ -25,12 +25,12 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/log.h"
+#include "base/rng.h"
 #include "net/netns.h"
 #include "nio/closing.h"
 
@@ -154,11 +154,7 @@ static int verify_target(struct engine *engine, const struct engine_container *f
 
 static void random_name(char name[NETDEV_NAME_MAX])
 {
-	uint32_t number;
-
-	if (getrandom(&number, sizeof(number), 0) != sizeof(number))
-		number = (uint32_t)getpid();
-	snprintf(name, NETDEV_NAME_MAX, "ub%08x", number);
+	snprintf(name, NETDEV_NAME_MAX, "ub%08x", (unsigned)rng_fresh());
 }
 
 static int make_tap(char name[NETDEV_NAME_MAX], struct plug *plug, struct err *err)

@@ -3,6 +3,10 @@
 
 #include "base/rng.h"
 
+#include <sys/random.h>
+
+#include "base/clock.h"
+
 static uint64_t rotate_left(uint64_t word, unsigned bits)
 {
 	return word << bits | word >> (64 - bits);
@@ -53,4 +57,18 @@ uint64_t rng_next(struct rng *rng)
 double rng_real(struct rng *rng)
 {
 	return (double)(rng_next(rng) >> 11) * 0x1p-53;
+}
+
+/* rng_fresh() - a number that is another one each time, for names and addresses
+ *
+ * From any thread. Where the kernel has no random numbers yet, while the host starts, the clock
+ * has to do.
+ */
+uint64_t rng_fresh(void)
+{
+	uint64_t number = clock_now();
+	ssize_t got = getrandom(&number, sizeof(number), GRND_NONBLOCK);
+
+	(void)got;
+	return number;
 }

@@ -121,6 +121,19 @@ static void largest_real_is_below_one(void **state)
 	assert_true(rng_real(&real) < 1);
 }
 
+static void fresh_ones_differ(void **state)
+{
+	uint64_t before = rng_fresh();
+
+	(void)state;
+	for (unsigned i = 0; i < 100; i++) {
+		uint64_t number = rng_fresh();
+
+		assert_true((uint32_t)number != (uint32_t)before);
+		before = number;
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -130,6 +143,7 @@ int main(void)
 		cmocka_unit_test(other_seed_or_stream_other_sequence),
 		cmocka_unit_test(reals_are_uniform),
 		cmocka_unit_test(largest_real_is_below_one),
+		cmocka_unit_test(fresh_ones_differ),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
