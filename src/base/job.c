@@ -3,10 +3,10 @@
 
 #include "base/job.h"
 
-#include <signal.h>
 #include <stddef.h>
 
 #include "base/cleanup.h"
+#include "base/thread.h"
 
 static struct loop *control_loop;
 static unsigned pending;	/* jobs whose done() is still to come */
@@ -42,20 +42,10 @@ static void *run(void *arg)
  */
 int job_start(struct job *job, struct err *err)
 {
-	pthread_attr_t detached;
-	sigset_t all, before;
-	pthread_t thread;
-	int error;
+	int error = thread_start_detached(run, job);
 
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&thread, &detached, run, job);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	pthread_attr_destroy(&detached);
 	if (error)
-		return err_sys(err, error, "thread");
+		return err_sys(err, -error, "thread");
 	pending++;
 	return 0;
 }

@@ -4,10 +4,11 @@
 #include "core/worker.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 /* Only the control thread touches these. */
 static struct worker **pool;
@@ -38,19 +39,6 @@ static void *run(void *arg)
 	return NULL;
 }
 
-static int start_thread(struct worker *worker, struct err *err)
-{
-	sigset_t all, before;
-	int error;
-
-	/* Signals are the control thread's business. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	error = pthread_create(&worker->thread, NULL, run, worker);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return error ? err_sys(err, error, "worker thread") : 0;
-}
-
 static void destroy(struct worker *worker)
 {
 	batch_fini(&worker->received);
@@ -72,12 +60,15 @@ static struct worker *create(struct err *err)
 		return NULL;
 	}
 	worker->loop.polls = true;
-	if (batch_init(&worker->received, err) < 0 || batch_init(&worker->wire, err) < 0 ||
-	    start_thread(worker, err) < 0) {
-		destroy(worker);
-		return NULL;
+	if (batch_init(&worker->received, err) == 0 && batch_init(&worker->wire, err) == 0) {
+		int error = thread_start(&worker->thread, run, worker);
+
+		if (!error)
+			return worker;
+		err_sys(err, -error, "worker thread");
 	}
-	return worker;
+	destroy(worker);
+	return NULL;
 }
 
 static struct worker *add_worker(struct err *err)

@@ -18,7 +18,6 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +28,7 @@
 
 #include "base/cleanup.h"
 #include "base/clock.h"
+#include "base/thread.h"
 #include "docker/engine_internal.h"
 
 /* An event carries all labels of its container. */
@@ -166,19 +166,6 @@ static void *watch_main(void *context)
 	return NULL;
 }
 
-/* Signals are for the threads that wait for them. */
-static int start_thread(struct engine_watch *watch)
-{
-	sigset_t all, before;
-	int code;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	code = pthread_create(&watch->thread, NULL, watch_main, watch);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return code;
-}
-
 /* engine_watch_start() - follow the engine's events on a thread of its own
  * @listener: stays the caller's, and must stay until engine_watch_stop()
  *
@@ -198,12 +185,12 @@ int engine_watch_start(struct engine *engine, struct engine_listener *listener,
 	made->engine = engine;
 	made->listener = listener;
 	made->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	code = made->stop_fd < 0 ? errno : start_thread(made);
+	code = made->stop_fd < 0 ? -errno : thread_start(&made->thread, watch_main, made);
 	if (code) {
 		if (made->stop_fd >= 0)
 			close(made->stop_fd);
 		free(made);
-		return err_sys(err, code, "docker events");
+		return err_sys(err, -code, "docker events");
 	}
 	*watch = made;
 	return 0;

@@ -5,10 +5,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+
+#include "base/thread.h"
 
 /* netns_open_pid() - open the network namespace of a process
  *
@@ -90,10 +91,10 @@ int netns_run(int fd, int (*run)(void *arg, struct err *err), void *arg, struct 
 {
 	struct visit self = { .fd = fd, .run = run, .arg = arg, .err = err };
 	pthread_t thread;
-	int error = pthread_create(&thread, NULL, visit, &self);
+	int error = thread_start(&thread, visit, &self);
 
 	if (error)
-		return err_sys(err, error, "thread");
+		return err_sys(err, -error, "thread");
 	pthread_join(thread, NULL);
 	return self.result;
 }
