@@ -29,8 +29,8 @@
 /* How often a device that has gone away is looked for. */
 #define REVIVE_INTERVAL (200 * NSEC_PER_MSEC)
 
-/* How soon frames that a patient NIO had no room for are tried again: the first time, and
- * at the latest, when its peer has not read anything for a while.
+/* How soon frames that a patient NIO had no room for are tried again: the first time and
+ * after some have left, and at the latest, when its peer has not read anything for a while.
  */
 #define RETRY_MIN (200 * NSEC_PER_USEC)
 #define RETRY_MAX (20 * NSEC_PER_MSEC)
@@ -136,9 +136,7 @@ static void drop_all(struct batch *batch, enum frame_drop reason)
 	}
 }
 
-/* Keeps the frames that have the drop @reason until there is room for them. Nothing is
- * received meanwhile, so that the source's own queue does the waiting, and the dropping.
- */
+/* Keeps the frames that have the drop @reason until there is room for them. */
 static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop reason)
 {
 	for (unsigned i = 0; i < batch->count; i++) {
@@ -149,11 +147,19 @@ static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop re
 					      DROP_QUEUED :
 					      DROP_NO_BUFFER;
 	}
-	if (pump->blocked.count) {
-		stop_watching(pump);
+}
+
+/* While frames wait for room nothing is received, so that the source's own queue does the
+ * waiting, and the dropping. What a delay lets go meanwhile does not put off the next attempt.
+ */
+static void wait_for_room(struct pump *pump)
+{
+	if (!pump->blocked.count)
+		return;
+	stop_watching(pump);
+	if (!pump->retry.place)
 		loop_timer_set(&pump->link->worker->loop, &pump->retry,
 			       clock_now() + pump->retry_after);
-	}
 }
 
 static void transmit(struct pump *pump, struct batch *batch)
@@ -188,6 +194,7 @@ static void send_batch(struct pump *pump, struct batch *batch)
 	} else {
 		transmit(pump, batch);
 	}
+	wait_for_room(pump);
 }
 
 static void forward_wire(struct pump *pump, struct batch *batch)
@@ -452,15 +459,18 @@ static void retry(struct loop_timer *timer)
 {
 	struct pump *pump = container_of(timer, struct pump, retry);
 	struct batch *batch = &pump->link->worker->wire;
+	size_t before = pump->blocked.count;
 	struct delayed *list = take_due(&pump->blocked, 0, batch);
 	uint64_t twice = 2 * pump->retry_after;
 	struct err err;
 
-	pump->retry_after = twice < RETRY_MAX ? twice : RETRY_MAX;
 	transmit(pump, batch);
-	if (batch->count && batch->frame[0].drop == FRAME_KEEP)
-		pump->retry_after = RETRY_MIN;
 	delayed_free(list);
+	if (pump->blocked.count && pump->blocked.count == before)
+		pump->retry_after = twice < RETRY_MAX ? twice : RETRY_MAX;
+	else
+		pump->retry_after = RETRY_MIN;
+	wait_for_room(pump);
 	if (!pump->blocked.count && watch(pump, &err) < 0)
 		log_error("%s %s: %s", source_nio(pump)->ops->kind, source_nio(pump)->desc,
 			  err.text);

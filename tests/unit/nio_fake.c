@@ -15,6 +15,7 @@
 #include <cmocka.h>
 
 #include "base/cleanup.h"
+#include "base/clock.h"
 
 static struct nio_fake *to_fake(struct nio *nio)
 {
@@ -28,7 +29,11 @@ static void put(struct fake_queue *queue, const void *data, uint32_t len,
 
 	if (queue->end == FAKE_FRAMES)
 		abort();
-	*frame = (struct fake_frame){ .data = malloc(len ? len : 1), .len = len };
+	*frame = (struct fake_frame){
+		.data = malloc(len ? len : 1),
+		.len = len,
+		.when = clock_now(),
+	};
 	memcpy(frame->data, data, len);
 	if (vnet)
 		frame->vnet = *vnet;
@@ -84,14 +89,17 @@ static int fake_recv(struct nio *nio, struct batch *batch)
 static void fake_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_fake *fake = to_fake(nio);
+	unsigned room;
 
 	pthread_mutex_lock(&fake->lock);
+	room = fake->room;
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = &batch->frame[i];
 
 		if (frame->drop != FRAME_KEEP)
 			continue;
-		if (fake->full) {
+		if (fake->full && !room--) {
+			room = 0;
 			frame->drop = DROP_NO_BUFFER;
 			continue;
 		}
@@ -198,6 +206,16 @@ void nio_fake_fill(struct nio_fake *fake, bool full)
 {
 	pthread_mutex_lock(&fake->lock);
 	fake->full = full;
+	fake->room = 0;
+	pthread_mutex_unlock(&fake->lock);
+}
+
+/* nio_fake_drain_slowly() - from now on each send call finds room for @room frames */
+void nio_fake_drain_slowly(struct nio_fake *fake, unsigned room)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->full = true;
+	fake->room = room;
 	pthread_mutex_unlock(&fake->lock);
 }
 

@@ -19,6 +19,7 @@ struct fake_frame {
 	uint8_t *data;
 	uint32_t len;
 	struct virtio_net_hdr vnet;
+	uint64_t when;			/* it was put there, monotonic */
 };
 
 struct fake_queue {
@@ -37,7 +38,8 @@ struct nio_fake {
 	unsigned not_yet;		/* how many attempts to revive it fail */
 	unsigned refuse;		/* how many frames are not sent … */
 	enum frame_drop reason;		/* … and why */
-	bool full;			/* there is no room for any frame */
+	bool full;			/* there is no room for any frame … */
+	unsigned room;			/* … but for so many of each send call */
 
 	/* what happened */
 	unsigned largest_batch;
@@ -50,6 +52,7 @@ void nio_fake_feed(struct nio_fake *fake, const void *data, uint32_t len,
 void nio_fake_vanish(struct nio_fake *fake, unsigned not_yet);
 void nio_fake_refuse(struct nio_fake *fake, unsigned count, enum frame_drop reason);
 void nio_fake_fill(struct nio_fake *fake, bool full);
+void nio_fake_drain_slowly(struct nio_fake *fake, unsigned room);
 struct fake_frame nio_fake_take(struct nio_fake *fake);
 unsigned nio_fake_pending(struct nio_fake *fake);
 unsigned nio_fake_revivals(struct nio_fake *fake);

@@ -560,6 +560,88 @@ static void too_many_frames_for_a_full_sink(void **state)
 	assert_int_equal(counters(SIDE_DESTINATION).drop[DROP_NO_BUFFER], MANY - KEPT);
 }
 
+struct queue_look {
+	size_t delayed, blocked;
+};
+
+static void look_at_queues(void *arg)
+{
+	struct queue_look *look = arg;
+
+	look->delayed = link_.pump[SIDE_SOURCE].delayed.count;
+	look->blocked = link_.pump[SIDE_SOURCE].blocked.count;
+}
+
+static struct queue_look queues(void)
+{
+	struct queue_look look;
+
+	link_do(&link_, look_at_queues, &look);
+	return look;
+}
+
+/* Waits until so many frames wait for room at the destination. */
+static void wait_blocked(size_t frames)
+{
+	uint64_t end = clock_now() + 10 * NSEC_PER_SEC;
+
+	while (queues().blocked < frames) {
+		assert_true(clock_now() < end);
+		usleep(1000);
+	}
+}
+
+/* What a delay lets go all the time joins what waits, and does not make it wait longer. */
+static void a_delay_in_front_of_a_full_sink(void **state)
+{
+	uint64_t end = clock_now() + 500 * NSEC_PER_MSEC;
+
+	(void)state;
+	fake[SIDE_DESTINATION]->nio.patient = true;
+	nio_fake_fill(fake[SIDE_DESTINATION], true);
+	start();
+	add_filter("d", "delay", "500");
+	feed(SIDE_SOURCE, 0);
+	/* the first one finds no room, until the pauses between two attempts are long */
+	usleep(150000);
+	for (uint32_t i = 1; clock_now() < end && i < BATCH_FRAMES; i++) {
+		feed(SIDE_SOURCE, i);
+		usleep(50);
+	}
+	wait_blocked(20);
+	nio_fake_fill(fake[SIDE_DESTINATION], false);
+	assert_int_equal(take(SIDE_DESTINATION), 0);
+	assert_true(queues().delayed > 0);
+}
+
+/* Once the sink takes something again, its frames follow each other closely. */
+static void a_sink_that_reads_slowly_is_not_left_alone(void **state)
+{
+	uint64_t gap = UINT64_MAX;
+
+	(void)state;
+	fake[SIDE_DESTINATION]->nio.patient = true;
+	for (uint32_t round = 0; round < 20 && gap > 10 * NSEC_PER_MSEC; round++) {
+		struct fake_frame first, second;
+
+		nio_fake_fill(fake[SIDE_DESTINATION], true);
+		feed(SIDE_SOURCE, 0);
+		feed(SIDE_SOURCE, 1);
+		start();
+		wait_blocked(2);
+		/* until the pauses between two attempts have become as long as they get */
+		usleep(100000);
+		nio_fake_drain_slowly(fake[SIDE_DESTINATION], 1);
+		first = nio_fake_take(fake[SIDE_DESTINATION]);
+		second = nio_fake_take(fake[SIDE_DESTINATION]);
+		link_stop(&link_);
+		gap = second.when - first.when;
+		free(first.data);
+		free(second.data);
+	}
+	assert_true(gap <= 10 * NSEC_PER_MSEC);
+}
+
 /* ---- devices that go away */
 
 static void wait_revivals(enum side side, unsigned count)
@@ -876,6 +958,8 @@ int main(void)
 		STOPPED(frames_wait_for_a_patient_sink),
 		STOPPED(a_link_stops_while_its_sink_is_full),
 		STOPPED(too_many_frames_for_a_full_sink),
+		STOPPED(a_delay_in_front_of_a_full_sink),
+		STOPPED(a_sink_that_reads_slowly_is_not_left_alone),
 		RUNNING(a_device_that_comes_back_is_used_again),
 		RUNNING(a_link_stops_and_starts_while_a_device_is_gone),
 		RUNNING(nobody_looks_for_the_device_of_a_stopped_link),
