@@ -396,6 +396,9 @@ static void receive(struct loop_source *source, uint32_t events)
 	batch_clear(batch);
 	result = nio->ops->recv(nio, batch);
 	if (result < 0) {
+		/* what it has brought before */
+		if (batch->count)
+			pump_forward(pump, batch);
 		nio_note_error(nio, FRAME_KEEP, -result);
 		device_gone(pump, -result);
 		return;

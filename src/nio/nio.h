@@ -11,7 +11,8 @@
  *   keeps other links of the worker served. Nothing there is not an error.
  *   Errors that concern one frame or one moment are counted (nio_count_error()). A
  *   negative return value means that the device behind the NIO is gone: the pump
- *   then leaves the NIO alone and calls revive() from time to time.
+ *   forwards what the batch has nevertheless, then leaves the NIO alone and calls
+ *   revive() from time to time.
  *   A NIO whose kernel queue is deep may set streaming: the pump then lets it fill for a moment.
  * - send() sends all frames of a batch whose drop is FRAME_KEEP, in order, without
  *   waiting, and gives those that did not leave their reason. It gets frames that

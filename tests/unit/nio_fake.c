@@ -75,11 +75,10 @@ static int fake_recv(struct nio *nio, struct batch *batch)
 	int result = 0;
 
 	pthread_mutex_lock(&fake->lock);
+	deliver(fake, batch);
 	if (fake->gone) {
 		fake->gone--;
 		result = -EBADFD;
-	} else {
-		deliver(fake, batch);
 	}
 	signal_input(fake);
 	pthread_mutex_unlock(&fake->lock);
@@ -182,7 +181,9 @@ void nio_fake_feed(struct nio_fake *fake, const void *data, uint32_t len,
 	pthread_mutex_unlock(&fake->lock);
 }
 
-/* nio_fake_vanish() - the next receive call fails, and so many attempts to revive it */
+/* nio_fake_vanish() - the next receive call fails behind what it brings, and so many attempts
+ * to revive it
+ */
 void nio_fake_vanish(struct nio_fake *fake, unsigned not_yet)
 {
 	pthread_mutex_lock(&fake->lock);

@@ -671,6 +671,20 @@ static void a_device_that_comes_back_is_used_again(void **state)
 	assert_int_equal(take(SIDE_SOURCE), 3);
 }
 
+static void what_came_before_a_device_went_away_passes(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 3; i++)
+		feed(SIDE_SOURCE, i);
+	nio_fake_vanish(fake[SIDE_SOURCE], 0);
+	start();
+	for (uint32_t i = 0; i < 3; i++)
+		assert_int_equal(take(SIDE_DESTINATION), i);
+	wait_revivals(SIDE_SOURCE, 1);
+	assert_int_equal(counters(SIDE_SOURCE).in_frames, 3);
+	expect_only(3);
+}
+
 static void a_link_stops_and_starts_while_a_device_is_gone(void **state)
 {
 	(void)state;
@@ -961,6 +975,7 @@ int main(void)
 		STOPPED(a_delay_in_front_of_a_full_sink),
 		STOPPED(a_sink_that_reads_slowly_is_not_left_alone),
 		RUNNING(a_device_that_comes_back_is_used_again),
+		STOPPED(what_came_before_a_device_went_away_passes),
 		RUNNING(a_link_stops_and_starts_while_a_device_is_gone),
 		RUNNING(nobody_looks_for_the_device_of_a_stopped_link),
 		RUNNING(both_devices_go_away),
