@@ -108,12 +108,13 @@ static void count_out(struct nio *nio, const struct batch *batch, int error)
 	for (unsigned i = 0; i < batch->count; i++) {
 		const struct frame *frame = &batch->frame[i];
 		uint64_t bytes;
+		unsigned frames = offload_segments(frame, &bytes);
 
 		if (frame->drop == FRAME_KEEP) {
-			nio->counters.out_frames += offload_segments(frame, &bytes);
+			nio->counters.out_frames += frames;
 			nio->counters.out_bytes += bytes;
 		} else {
-			nio->counters.drop[frame->drop]++;
+			nio->counters.drop[frame->drop] += frames;
 			if (!is_meant(frame->drop))
 				failed = frame->drop;
 		}

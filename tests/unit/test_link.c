@@ -816,6 +816,19 @@ static void super_frames_are_split_where_somebody_needs_wire_frames(void **state
 	}
 }
 
+static void a_super_frame_that_is_dropped_counts_as_its_wire_frames(void **state)
+{
+	(void)state;
+	fake[SIDE_DESTINATION]->nio.takes_gso = true;
+	nio_fake_refuse(fake[SIDE_DESTINATION], 1, DROP_NO_BUFFER);
+	feed_super();
+	feed_super();
+	expect_length(TCP_HEADERS + 2500, false);
+	assert_int_equal(counters(SIDE_SOURCE).in_frames, 6);
+	assert_int_equal(counters(SIDE_DESTINATION).drop[DROP_NO_BUFFER], 3);
+	assert_int_equal(counters(SIDE_DESTINATION).out_frames, 3);
+}
+
 /* More wire frames than one batch of segments holds, in order with what is around them. */
 static void many_super_frames(void **state)
 {
@@ -980,6 +993,7 @@ int main(void)
 		RUNNING(nobody_looks_for_the_device_of_a_stopped_link),
 		RUNNING(both_devices_go_away),
 		STOPPED(super_frames_are_split_where_somebody_needs_wire_frames),
+		RUNNING(a_super_frame_that_is_dropped_counts_as_its_wire_frames),
 		STOPPED(many_super_frames),
 		RUNNING(a_broken_super_frame_is_dropped),
 		RUNNING(captures_come_and_go_under_load),
