@@ -130,14 +130,24 @@ static int read_frames(struct nio_tap *tap, int fd, struct batch *batch)
 	return error;
 }
 
-/* Asks for as much offload as this kernel gives. */
+/* Asks for as much offload as this kernel gives. The length of the header belongs to the
+ * device: whoever had it before may have left another.
+ */
 static void negotiate_offload(int fd, struct vnet_support *support)
 {
 	const unsigned basic = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6 | TUN_F_TSO_ECN;
+	const int header_len = sizeof(struct virtio_net_hdr);
 
+	ioctl(fd, TUNSETVNETHDRSZ, &header_len);
 	support->header = true;
 	support->udp = !ioctl(fd, TUNSETOFFLOAD, basic | TUN_F_USO4 | TUN_F_USO6);
 	support->tcp = support->udp || !ioctl(fd, TUNSETOFFLOAD, basic);
+}
+
+/* So do the offloads, and a user without the header could not know what he gets. */
+static void refuse_offload(int fd)
+{
+	ioctl(fd, TUNSETOFFLOAD, 0);
 }
 
 static int set_interface(int fd, struct ifreq *request, short extra_flags)
@@ -172,8 +182,17 @@ static int borrow(struct nio_tap *tap, const char *device, struct err *err)
 		negotiate_offload(fd, &tap->support);
 	else if ((error = set_interface(fd, &request, 0)))
 		return err_sys(err, -error, "TUNSETIFF");
+	else
+		refuse_offload(fd);
 	tap->nio.takes_gso = tap->support.tcp;
 	return take_fd(&fd);
+}
+
+/* Leaves a borrowed device as its next user expects it. */
+static void give_back(int fd)
+{
+	refuse_offload(fd);
+	close(fd);
 }
 
 /* Makes a device; the kernel's name for it goes to @name. */
@@ -331,7 +350,8 @@ static void retake_release(struct retake *retake)
 {
 	if (atomic_fetch_sub(&retake->owners, 1) > 1)
 		return;
-	cleanup_close(&retake->tap.nio.fd);
+	if (retake->tap.nio.fd >= 0)
+		give_back(retake->tap.nio.fd);
 	free(retake);
 }
 
@@ -426,7 +446,9 @@ static void tap_close(struct nio *nio)
 
 	if (tap->retake)
 		retake_release(tap->retake);
-	if (nio->fd >= 0)
+	if (nio->fd >= 0 && tap->borrowed)
+		closing_call(give_back, nio->fd);
+	else if (nio->fd >= 0)
 		closing_add(nio->fd);
 	free(tap);
 }
@@ -447,6 +469,7 @@ static struct nio *tap_swap(struct nio *nio, struct nio *device)
 	tap->borrowed = other->borrowed;
 	tap->upgradable = other->upgradable;
 	other->nio.fd = had.nio.fd;
+	other->borrowed = had.borrowed;
 	return device;
 }
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """TAP NIOs: PROTOCOL section 6."""
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -10,6 +12,11 @@ from lab import frames
 from lab.wait import wait_until
 
 REFUSED = "unable to create NIO TAP for bridge 'b'"
+
+TUNSETIFF, TUNSETPERSIST = 0x400454ca, 0x400454cb
+TUNSETOFFLOAD, TUNSETVNETHDRSZ = 0x400454d0, 0x400454d8
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
+TUN_F_CSUM_AND_TSO = 0x07
 
 
 @pytest.fixture
@@ -110,6 +117,60 @@ def test_a_persistent_device_stays(ub, ns):
     ub.fails(206, "bridge add_nio_tap b ptap", REFUSED)
     ub.ok("bridge delete b")
     assert "ptap" in ns.links()
+
+
+def left_behind(ns, name):
+    """A persistent device as a virtual machine leaves it: a header of 12 bytes, and offloads."""
+    with ns:
+        fd = os.open("/dev/net/tun", os.O_RDWR)
+    try:
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(),
+                                               IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        fcntl.ioctl(fd, TUNSETVNETHDRSZ, struct.pack("i", 12))
+        fcntl.ioctl(fd, TUNSETOFFLOAD, TUN_F_CSUM_AND_TSO)
+        fcntl.ioctl(fd, TUNSETPERSIST, 1)
+    finally:
+        os.close(fd)
+    ns.quiet(name)
+    ns.ip(f"link set {name} up")
+
+
+def has_offloads(ns, name):
+    features = ns.run("ethtool", "-k", name)
+    return "tx-checksumming: on" in features or "tcp-segmentation-offload: on" in features
+
+
+def borrow(program, peers, name):
+    far = peers.udp()
+    far.to = peers.port()
+    program.ok("bridge create b")
+    program.ok(f"bridge add_nio_tap b {name}")
+    program.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    program.ok("bridge start b")
+    return far
+
+
+@pytest.mark.parametrize("args", [[], ["--no-offload"]], ids=["offload", "no-offload"])
+def test_a_device_that_a_virtual_machine_had(launch, ns, peers, args):
+    """The length of the header and the offloads are not what the former user has left."""
+    left_behind(ns, "ptap")
+    ub = launch(args=args)
+    far = borrow(ub, peers, "ptap")
+    near = peers.raw("ptap")
+    assert has_offloads(ns, "ptap") is not bool(args)
+    for size in (60, 1514):
+        near.send(frames.frame(size=size))
+        far.expect(frames.frame(size=size))
+        far.send(frames.frame(size=size))
+        near.expect(frames.frame(size=size))
+
+
+def test_a_borrowed_device_is_given_back_without_offloads(ub, ns, peers):
+    ns.ip("tuntap add dev ptap mode tap")
+    borrow(ub, peers, "ptap")
+    assert has_offloads(ns, "ptap")
+    ub.ok("bridge delete b")
+    assert not has_offloads(ns, "ptap")
 
 
 @pytest.mark.parametrize("name", ["lo", "va", "tun0", "sixteen-letters-", "x" * 64, "x" * 3000,
