@@ -3,19 +3,6 @@
 
 #include "nio/vnet.h"
 
-#include <string.h>
-
-static unsigned run_of_wire_frames(const struct batch *batch, unsigned index)
-{
-	unsigned count = 0;
-
-	while (count < COALESCE_MAX && index + count < batch->count &&
-	       batch->frame[index + count].drop == FRAME_KEEP &&
-	       offload_is_wire(&batch->frame[index + count]))
-		count++;
-	return count;
-}
-
 /* vnet_gather() - what to write next to a device: one frame, or several as a super-frame
  * @index: the next frame to send, which is not dropped
  *
@@ -28,7 +15,7 @@ unsigned vnet_gather(const struct batch *batch, unsigned index,
 
 	if (support->tcp && offload_is_wire(frame) &&
 	    !(support->untagged && headers_is_tagged(frame->data, frame->len))) {
-		coalesce_run(frame, run_of_wire_frames(batch, index), support->udp, out);
+		coalesce_run(frame, batch->count - index, support->udp, out);
 		return out->frames;
 	}
 	out->frames = 1;
