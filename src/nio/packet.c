@@ -97,6 +97,10 @@ static void take_message(struct nio_packet *self, struct batch *batch, struct mm
 	uint32_t len = message->msg_len;
 	struct frame *frame;
 
+	if (message->msg_hdr.msg_flags & MSG_TRUNC) {
+		nio_count_error(&self->nio, EMSGSIZE);
+		return;
+	}
 	if (self->support.header)
 		len = len > sizeof(*vnet) ? len - (uint32_t)sizeof(*vnet) : 0;
 	if (!len)

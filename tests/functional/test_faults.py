@@ -7,6 +7,7 @@ docs/reliability.md says the same in words.
 """
 import os
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -14,10 +15,11 @@ import time
 
 import pytest
 
-from lab import capture, frames
+from lab import capture, frames, wire
 from lab.clock import StepClock
 from lab.counters import counters, recovers
 from lab.faults import BURST, burst, destination, dropped, found_down, link, witness
+from lab.nodes import GSO_TCPV6, NEEDS_CSUM, PACKET_VNET_HDR, SO_SNDBUFFORCE, SOL_PACKET
 from lab.wait import wait_until
 
 
@@ -301,6 +303,24 @@ def test_the_longest_frames_to_an_interface(ub, ns, peers, directory, patience, 
     assert dropped(ub, "too_long")["last_error"] == "Message too long"
     recovers(send, far, patience)
     recovers(far.send, near, patience)
+
+
+def test_aggregates_longer_than_any_frame(ub, ns, raw_link, patience):
+    """With BIG TCP the kernel hands over more than an IP packet can be. Nothing is cut."""
+    near, far = raw_link
+    ns.ip("link set vb gso_max_size 200000")
+    segment = wire.tcp(b"", source="fd00::1", destination="fd00::2")
+    aggregate = wire.ethernet(wire.ipv6(segment, wire.TCP)) + bytes(100000)
+    far.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 22)
+    far.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    for _ in range(BURST):
+        far.send(struct.pack("=BBHHHH", NEEDS_CSUM, GSO_TCPV6, 74, 1000, 54, 16) + aggregate)
+    far.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+    wait_until(lambda: destination(ub)["errors"] == BURST, what="the errors")
+    assert destination(ub)["last_error"] == "Message too long"
+    assert destination(ub)["in_frames"] == 0
+    recovers(far.send, near, patience)
+    recovers(near.send, far, patience)
 
 
 @pytest.mark.parametrize("kind", ["linux_raw", "ethernet", "tap"])
