@@ -28,9 +28,6 @@
 /* What a matching filter answers is the length to keep: more than any frame has. */
 #define SNAPLEN 262144
 
-/* More frames than the buffer of a socket holds. */
-#define DRAIN_MAX 65536
-
 static const struct nio_ops ethernet_ops = {
 	.kind = "ethernet",
 	.recv = packet_recv,
@@ -97,18 +94,6 @@ static int attach(int fd, const struct bpf_program *program, struct err *err)
 	return 0;
 }
 
-/* Forgets what waits to be received. A flood of what matches the filter ends it some time. */
-static void drain(int fd)
-{
-	char start[64];
-
-	for (unsigned i = 0; i < DRAIN_MAX; i++) {
-		if (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
-		    errno == EAGAIN)
-			return;
-	}
-}
-
 /* nio_ethernet_set_filter() - receive only what matches @expression; NULL: everything
  * @in_use: a link runs with it: what was received before stays. Otherwise it was not
  *	measured by the filter, and is forgotten.
@@ -143,7 +128,7 @@ int nio_ethernet_set_filter(struct nio *nio, const char *expression, bool in_use
 		result = attach(nio->fd, &program, err);
 		pcap_freecode(&program);
 		if (!result && !in_use)
-			drain(nio->fd);
+			packet_drain(nio->fd);
 	}
 	pcap_close(handle);
 	return result;

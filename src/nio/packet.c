@@ -53,6 +53,9 @@
 #include "nio/sock.h"
 #include "pkt/vlan.h"
 
+/* More frames than the buffer of a socket holds. */
+#define DRAIN_MAX 65536
+
 /* Messages in one send call; each may be a super-frame of its own. */
 #define SEND_MESSAGES 16
 
@@ -191,6 +194,20 @@ int packet_recv(struct nio *nio, struct batch *batch)
 	for (int i = 0; i < count; i++)
 		take_message(self, batch, &message[i], &vnet[i], piece[i][1].iov_base);
 	return 0;
+}
+
+/* Forgets what waits to be received. Where the socket goes on to receive, a flood ends it some
+ * time.
+ */
+void packet_drain(int fd)
+{
+	char start[64];
+
+	for (unsigned i = 0; i < DRAIN_MAX; i++) {
+		if (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+		    errno == EAGAIN)
+			return;
+	}
 }
 
 /* ---- sending */
@@ -387,6 +404,8 @@ int packet_revive(struct nio *nio, struct err *err)
 
 		if (!index)
 			return err_sys(err, ENODEV, "%s", nio->desc);
+		/* what the old one received is as old as its end */
+		packet_drain(nio->fd);
 		if (bind_to(nio->fd, index, err) < 0 ||
 		    promise_promiscuous(nio->fd, index, err) < 0)
 			return -err->code;

@@ -20,6 +20,7 @@ int packet_open(struct nio_packet *self, const struct nio_ops *ops, const char *
 		struct err *err);
 int packet_recv(struct nio *nio, struct batch *batch);
 void packet_send(struct nio *nio, struct batch *batch);
+void packet_drain(int fd);
 int packet_revive(struct nio *nio, struct err *err);
 void packet_close(struct nio *nio);
 

@@ -215,6 +215,27 @@ def test_interface_deleted_and_made_again(ub, ns, peers, raw_link, patience):
     assert destination(ub)["state"] == "up"
 
 
+def test_what_a_deleted_interface_received_does_not_come_later(ub, ns, peers, raw_link, patience):
+    """From the next interface of that name come its own frames only."""
+    near, far = raw_link
+    recovers(far.send, near)
+    os.kill(ub.pid, signal.SIGSTOP)
+    try:
+        for number in range(100):
+            far.send(frames.frame(b"old %d" % number))
+        ns.ip("link del va")
+    finally:
+        os.kill(ub.pid, signal.SIGCONT)
+    wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
+    ns.veth("va", "vb")
+    far = peers.raw("vb")
+    recovers(near.send, far, patience)
+    far.send(frames.frame(b"last"))
+    got = near.receive_all()
+    assert got and got[-1] == frames.frame(b"last")
+    assert not [packet for packet in got if packet[14:17] == b"old"]
+
+
 def test_pcap_filter_of_an_interface_made_again(ub, ns, peers, link, patience):
     """It is the NIO's, not the interface's."""
     ns.veth("va", "vb")
