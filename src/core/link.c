@@ -204,7 +204,9 @@ static void swap_device(void *arg)
 
 	if (link->worker)
 		pump_before_swap(&link->pump[swap->side]);
+	nio_count_missed(nio);
 	swap->device = nio->ops->swap(nio, swap->device);
+	nio_forget_missed(nio);
 	if (link->worker)
 		pump_after_swap(&link->pump[swap->side]);
 }
@@ -365,8 +367,10 @@ static void copy_counters(void *arg)
 	struct counters_look *look = arg;
 
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
-		const struct nio *nio = look->link->nio[side];
+		struct nio *nio = look->link->nio[side];
 
+		if (nio)
+			nio_count_missed(nio);
 		look->out[side] = nio ? nio->counters : (struct nio_counters){ 0 };
 	}
 }
@@ -376,8 +380,12 @@ static void zero_counters(void *arg)
 	struct link *link = arg;
 
 	for (enum side side = 0; side < SIDE_COUNT; side++) {
-		if (link->nio[side])
-			memset(&link->nio[side]->counters, 0, sizeof(link->nio[side]->counters));
+		struct nio *nio = link->nio[side];
+
+		if (!nio)
+			continue;
+		nio_count_missed(nio);
+		memset(&nio->counters, 0, sizeof(nio->counters));
 	}
 }
 

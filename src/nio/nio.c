@@ -3,9 +3,11 @@
 
 #include "nio/nio.h"
 
+#include <linux/sock_diag.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "nio/closing.h"
@@ -31,6 +33,41 @@ void nio_count_error(struct nio *nio, int error)
 {
 	nio->counters.errors++;
 	nio_note_error(nio, FRAME_KEEP, error);
+}
+
+/* What the kernel had to drop since a socket was opened; it wraps around. Return: false where
+ * nobody counts that: for anything but sockets.
+ */
+static bool kernel_drops(int fd, uint32_t *drops)
+{
+	uint32_t memory[SK_MEMINFO_VARS];
+	socklen_t size = sizeof(memory);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &size) < 0 || size < sizeof(memory))
+		return false;
+	*drops = memory[SK_MEMINFO_DROPS];
+	return true;
+}
+
+/* nio_count_missed() - count what was to be received and found the socket full
+ *
+ * Where the NIO is used, before its counters are read or reset, or its device changes.
+ */
+void nio_count_missed(struct nio *nio)
+{
+	uint32_t drops;
+
+	if (!kernel_drops(nio->fd, &drops))
+		return;
+	nio->counters.drop[DROP_NO_BUFFER] += drops - nio->missed;
+	nio->missed = drops;
+}
+
+/* nio_forget_missed() - the device is another one: what that missed before is not the NIO's */
+void nio_forget_missed(struct nio *nio)
+{
+	if (!kernel_drops(nio->fd, &nio->missed))
+		nio->missed = 0;
 }
 
 /* nio_error_text() - the last error in words, "" when there was none */

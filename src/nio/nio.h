@@ -57,7 +57,8 @@ struct nio_ops {
 struct nio_counters {
 	uint64_t in_frames, in_bytes;
 	uint64_t out_frames, out_bytes;
-	uint64_t drop[DROP_COUNT];	/* frames that were to leave here and did not */
+	uint64_t drop[DROP_COUNT];	/* frames that were to leave here and did not, and those
+					 * that found the socket full: see nio_count_missed() */
 	uint64_t errors;		/* failed receive calls, and what came and was no frame */
 
 	/* the last thing that went wrong, see nio_note_error() */
@@ -77,6 +78,7 @@ struct nio {
 	bool streaming;			/* frames come one by one, faster than they are taken */
 	bool gone;			/* the device is away, see revive() and swap() */
 	int gone_error;			/* the errno that says why, while it is gone */
+	uint32_t missed;		/* of the kernel's count: what is in ours already */
 	uint64_t serial;		/* given with its place in a bridge, and never again */
 	struct nio_counters counters;
 };
@@ -96,6 +98,8 @@ bool nio_tap_is_device(const struct nio *nio, const char *name);
 
 void nio_count_error(struct nio *nio, int error);
 void nio_note_error(struct nio *nio, enum frame_drop drop, int error);
+void nio_count_missed(struct nio *nio);
+void nio_forget_missed(struct nio *nio);
 const char *nio_error_text(const struct nio_counters *counters);
 
 int nio_aside(void *(*work)(void *), void *arg);

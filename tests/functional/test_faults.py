@@ -376,6 +376,35 @@ def test_interface_without_room(ub, ns, raw_link, patience):
     recovers(near.send, far, patience)
 
 
+@pytest.mark.parametrize("kind", ["udp", "linux_raw", "ethernet"])
+def test_more_arrives_than_a_socket_holds(ub, ns, peers, link, patience, kind):
+    """Each frame is accounted for, whoever has dropped it."""
+    sent = 10000
+    if kind == "udp":
+        far = peers.udp(to=peers.port())
+        near = link(f"add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    else:
+        ns.veth("va", "vb")
+        near = link(f"add_nio_{kind} b va")
+        far = peers.raw("vb")
+    for _ in range(2):
+        ub.ok("bridge stop b")
+        for number in range(sent):
+            far.send(frames.frame(number.to_bytes(4, "big"), size=1400))
+        ub.ok("bridge start b")
+
+        def accounted_for():
+            seen = destination(ub)
+            return seen["drop_no_buffer"] and seen["in_frames"] + seen["drop_no_buffer"] == sent
+        wait_until(accounted_for, 5 * patience, "the kernel's drops to be counted")
+        ub.ok("bridge reset_stats b")
+        assert destination(ub)["drop_no_buffer"] == 0
+    near.receive_all()
+    recovers(far.send, near, patience)
+    recovers(near.send, far, patience)
+    assert destination(ub)["drop_no_buffer"] == 0
+
+
 # ---- TAP
 
 @pytest.fixture
