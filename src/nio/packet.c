@@ -16,6 +16,7 @@
  * Without a carrier, which is what the other end of a veth pair takes away when it goes
  * down, the kernel drops what is sent and reports success. So it is looked at from time
  * to time. Frames are sent all the same, but those that nobody gets do not count as sent.
+ * At the same time its MTU is looked at, which the kernel does not hold super-frames to.
  *
  * An interface that goes down reports ENETDOWN once. The socket works again when it
  * is up, but if it is deleted before that, nothing more is reported, and the socket
@@ -59,10 +60,10 @@
 /* Messages in one send call; each may be a super-frame of its own. */
 #define SEND_MESSAGES 16
 
-/* How long a carrier that was there is taken to be there still: a look costs as much as
- * sending a small frame.
+/* How long a carrier that was there is taken to be there still, and the MTU to be the same: a
+ * look costs as much as sending a small frame.
  */
-#define CARRIER_TRUST (10 * NSEC_PER_MSEC)
+#define LOOK_INTERVAL (10 * NSEC_PER_MSEC)
 
 static struct nio_packet *to_packet(struct nio *nio)
 {
@@ -115,26 +116,28 @@ static void take_message(struct nio_packet *self, struct batch *batch, struct mm
 		offload_infer(frame, self->mtu, aux.tp_status & TP_STATUS_CSUMNOTREADY);
 }
 
-/* It may change at any time, and must be the one that the frames were made for. */
-static uint32_t mtu_now(const struct nio_packet *self)
+/* Its name may have changed. */
+static bool ask(const struct nio_packet *self, unsigned long what, struct ifreq *answer)
 {
-	struct ifreq request = { 0 };
-
-	if (!if_indextoname(self->index, request.ifr_name) ||
-	    ioctl(self->nio.fd, SIOCGIFMTU, &request) < 0)
-		return UINT32_MAX;
-	return (uint32_t)request.ifr_mtu;
+	*answer = (struct ifreq){ .ifr_ifindex = (int)self->index };
+	return ioctl(self->nio.fd, SIOCGIFNAME, answer) == 0 &&
+	       ioctl(self->nio.fd, what, answer) == 0;
 }
 
-/* Its IFF_… flags, or -ENODEV. Its name may have changed. */
+/* It may change at any time. */
+static uint32_t mtu_now(const struct nio_packet *self)
+{
+	struct ifreq answer;
+
+	return ask(self, SIOCGIFMTU, &answer) ? (uint32_t)answer.ifr_mtu : UINT32_MAX;
+}
+
+/* Its IFF_… flags, or -ENODEV. */
 static int interface_flags(const struct nio_packet *self)
 {
-	struct ifreq request = { .ifr_ifindex = (int)self->index };
+	struct ifreq answer;
 
-	if (ioctl(self->nio.fd, SIOCGIFNAME, &request) < 0 ||
-	    ioctl(self->nio.fd, SIOCGIFFLAGS, &request) < 0)
-		return -ENODEV;
-	return (unsigned short)request.ifr_flags;
+	return ask(self, SIOCGIFFLAGS, &answer) ? (unsigned short)answer.ifr_flags : -ENODEV;
 }
 
 /* 0: the interface is there and up; else what it lacks. */
@@ -147,18 +150,20 @@ static int check_interface(const struct nio_packet *self)
 	return flags & IFF_UP ? 0 : -ENETDOWN;
 }
 
-/* Where the interface is down or gone each send says so itself. */
-static bool lacks_carrier(struct nio_packet *self)
+/* Whether there is a carrier, and the MTU for what is sent. Where the interface is down or gone
+ * each send says so itself.
+ */
+static void look_at_interface(struct nio_packet *self)
 {
 	uint64_t now = clock_now();
 	int flags;
 
-	if (self->carrier && now < self->carrier_look)
-		return false;
+	if (self->carrier && now < self->next_look)
+		return;
 	flags = interface_flags(self);
 	self->carrier = flags < 0 || !(flags & IFF_UP) || flags & IFF_RUNNING;
-	self->carrier_look = now + CARRIER_TRUST;
-	return !self->carrier;
+	self->support.mtu = mtu_now(self);
+	self->next_look = now + LOOK_INTERVAL;
 }
 
 int packet_recv(struct nio *nio, struct batch *batch)
@@ -189,6 +194,7 @@ int packet_recv(struct nio *nio, struct batch *batch)
 		nio_count_error(nio, errno);
 		return check_interface(self);
 	}
+	/* it must be the one that the frames were made for */
 	if (!self->support.header)
 		self->mtu = mtu_now(self);
 	for (int i = 0; i < count; i++)
@@ -307,9 +313,9 @@ static void drop_unheard(struct batch *batch)
 void packet_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_packet *self = to_packet(nio);
-	bool in_vain = lacks_carrier(self);
 	struct outgoing out;
 
+	look_at_interface(self);
 	out.count = 0;
 	for (unsigned i = 0; i < batch->count;) {
 		if (batch->frame[i].drop != FRAME_KEEP) {
@@ -320,12 +326,17 @@ void packet_send(struct nio *nio, struct batch *batch)
 			batch->frame[i++].drop = DROP_RUNT;
 			continue;
 		}
+		if (vnet_is_too_long(&batch->frame[i], &self->support)) {
+			batch->frame[i++].drop = DROP_TOO_LONG;
+			errno = EMSGSIZE;
+			continue;
+		}
 		i += add_message(self, batch, i, &out);
 		if (out.count == SEND_MESSAGES)
 			flush(self, batch, &out);
 	}
 	flush(self, batch, &out);
-	if (in_vain)
+	if (!self->carrier)
 		drop_unheard(batch);
 }
 

@@ -11,8 +11,8 @@ struct nio_packet {
 	struct vnet_support support;
 	unsigned index;			/* of the interface, 0 while it is gone */
 	uint32_t mtu;			/* without virtio headers: as at the last batch */
-	bool carrier;			/* it had one when that was last looked at */
-	uint64_t carrier_look;		/* when it is looked at again */
+	bool carrier;			/* it had one when it was last looked at */
+	uint64_t next_look;		/* when it is looked at again */
 };
 
 /* Opens the socket of a NIO that is otherwise zero; @desc and ops are set by it. */

@@ -14,7 +14,10 @@ struct vnet_support {
 	bool tcp;		/* super-frames of TCP */
 	bool udp;		/* super-frames of UDP */
 	bool untagged;		/* super-frames only without VLAN tags */
+	uint32_t mtu;		/* of an interface; 0: none that holds for super-frames too */
 };
+
+bool vnet_is_too_long(const struct frame *frame, const struct vnet_support *support);
 
 unsigned vnet_gather(const struct batch *batch, unsigned index,
 		     const struct vnet_support *support, struct coalesced *out);

@@ -53,6 +53,17 @@ static uint16_t parse_ethernet(const uint8_t *data, uint32_t len, struct headers
 	return 0;
 }
 
+/* headers_ethernet_len() - of the Ethernet header with its VLAN tags; @len if that is not whole
+ *
+ * What is behind it must not be longer than the MTU.
+ */
+uint32_t headers_ethernet_len(const uint8_t *data, uint32_t len)
+{
+	struct headers headers;
+
+	return parse_ethernet(data, len, &headers) ? headers.l3 : len;
+}
+
 /* This and parse_ipv6() may put @headers->l4 behind the end: their callers look. */
 static bool parse_ipv4(const uint8_t *data, uint32_t len, struct headers *headers)
 {

@@ -20,6 +20,7 @@ struct headers {
 };
 
 bool headers_is_tagged(const uint8_t *data, uint32_t len);
+uint32_t headers_ethernet_len(const uint8_t *data, uint32_t len);
 bool headers_parse(const uint8_t *data, uint32_t len, struct headers *headers);
 bool headers_parse_network(const uint8_t *data, uint32_t len, struct headers *headers);
 bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct headers *headers);

@@ -326,22 +326,70 @@ def test_the_longest_frames_to_an_interface(ub, ns, peers, directory, patience, 
     recovers(far.send, near, patience)
 
 
+def send_aggregate(peer, size, mss):
+    """TCP in one piece, as a host's stack hands it to an interface."""
+    segment = wire.tcp(b"", source="fd00::1", destination="fd00::2")
+    aggregate = wire.ethernet(wire.ipv6(segment, wire.TCP)) + bytes(size)
+    peer.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 22)
+    peer.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
+    peer.send(struct.pack("=BBHHHH", NEEDS_CSUM, GSO_TCPV6, 74, mss, 54, 16) + aggregate)
+    peer.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+
+
 def test_aggregates_longer_than_any_frame(ub, ns, raw_link, patience):
     """With BIG TCP the kernel hands over more than an IP packet can be. Nothing is cut."""
     near, far = raw_link
     ns.ip("link set vb gso_max_size 200000")
-    segment = wire.tcp(b"", source="fd00::1", destination="fd00::2")
-    aggregate = wire.ethernet(wire.ipv6(segment, wire.TCP)) + bytes(100000)
-    far.sock.setsockopt(socket.SOL_SOCKET, SO_SNDBUFFORCE, 1 << 22)
-    far.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 1)
     for _ in range(BURST):
-        far.send(struct.pack("=BBHHHH", NEEDS_CSUM, GSO_TCPV6, 74, 1000, 54, 16) + aggregate)
-    far.sock.setsockopt(SOL_PACKET, PACKET_VNET_HDR, 0)
+        send_aggregate(far, 100000, 1000)
     wait_until(lambda: destination(ub)["errors"] == BURST, what="the errors")
     assert destination(ub)["last_error"] == "Message too long"
     assert destination(ub)["in_frames"] == 0
     recovers(far.send, near, patience)
     recovers(near.send, far, patience)
+
+
+def test_a_jumbo_stream_to_an_ordinary_interface(ub, raw_link, patience):
+    """Two frames in sequence do not pass where one alone does not."""
+    near, far = raw_link
+    os.kill(ub.pid, signal.SIGSTOP)
+    try:
+        for number in range(BURST):
+            segment = wire.tcp(bytes(8948), seq=1 + 8948 * number)
+            near.send(wire.ethernet(wire.ipv4(segment, wire.TCP, ident=number)))
+    finally:
+        os.kill(ub.pid, signal.SIGCONT)
+    seen = dropped(ub, "too_long")
+    assert (seen["drop_too_long"], seen["out_frames"]) == (BURST, 0)
+    assert seen["last_error"] == "Message too long"
+    recovers(near.send, far, patience)
+
+
+@pytest.mark.parametrize("kind", ["linux_raw", "ethernet"])
+def test_jumbo_aggregates_to_an_ordinary_interface(ub, ns, peers, patience, kind):
+    """Those that would become frames of 9014 bytes are dropped, the same in short ones is not."""
+    for left, right in (("va", "vb"), ("wa", "wb")):
+        ns.veth(left, right)
+    for name in ("va", "vb"):
+        ns.ip(f"link set {name} mtu 9000")
+    near, far = peers.raw("vb"), peers.raw("wb")
+    ub.ok("bridge create b")
+    ub.ok("bridge add_nio_linux_raw b va")
+    ub.ok(f"bridge add_nio_{kind} b wa")
+    ub.ok("bridge start b")
+    for _ in range(BURST):
+        send_aggregate(near, 20000, 8928)
+    seen = dropped(ub, "too_long", 3 * BURST)
+    assert (seen["drop_too_long"], seen["out_frames"]) == (3 * BURST, 0)
+    assert seen["last_error"] == "Message too long"
+    recovers(near.send, far, patience)
+    ub.ok("bridge reset_stats b")
+    send_aggregate(near, 20000, 1428)
+    wait_until(lambda: destination(ub)["out_frames"] == 15, what="the short ones")
+    ns.ip("link set wa mtu 9000")
+    # it is not looked at for each frame
+    wait_until(lambda: send_aggregate(near, 20000, 8928) or
+               destination(ub)["out_frames"] >= 18, 1 * patience, "the long ones")
 
 
 @pytest.mark.parametrize("kind", ["linux_raw", "ethernet", "tap"])
