@@ -61,6 +61,9 @@ static bool may_start(const struct frame *frame, bool udp, struct headers *heade
 		return false;
 	if (headers->end > COALESCE_HEADER_MAX || headers->end == frame->len)
 		return false;
+	/* a virtio header can not say where they end */
+	if (headers->labels)
+		return false;
 	if (headers->protocol == IPPROTO_TCP)
 		return (tcp_flags(frame->data, headers) & ~TCP_ECE) == TH_ACK;
 	return udp;

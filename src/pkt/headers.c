@@ -16,8 +16,13 @@
 #define TPID_8021AD 0x88a8
 #define TAG_LEN 4
 
+#define TYPE_MPLS 0x8847
+#define TYPE_MPLS_MULTICAST 0x8848
+#define LABEL_LEN 4
+
 /* Far more than occur; they bound the work on a hostile frame. */
 #define TAGS_MAX 4
+#define LABELS_MAX 16
 #define EXTENSIONS_MAX 8
 
 #define IPV4_LENGTH offsetof(struct iphdr, tot_len)
@@ -62,6 +67,30 @@ uint32_t headers_ethernet_len(const uint8_t *data, uint32_t len)
 	struct headers headers;
 
 	return parse_ethernet(data, len, &headers) ? headers.l3 : len;
+}
+
+/* MPLS says that a label is the last one, and not what is behind it: that is known from the
+ * first half byte, which is its IP version. Return: the EtherType for that, or 0.
+ */
+static uint16_t skip_labels(const uint8_t *data, uint32_t len, struct headers *headers)
+{
+	uint32_t at = headers->l3;
+	bool last = false;
+
+	for (; !last; at += LABEL_LEN) {
+		if (headers->labels++ == LABELS_MAX || at + LABEL_LEN >= len)
+			return 0;
+		last = data[at + 2] & 1;
+	}
+	headers->l3 = (uint16_t)at;
+	switch (data[at] >> 4) {
+	case 4:
+		return ETHERTYPE_IP;
+	case 6:
+		return ETHERTYPE_IPV6;
+	default:
+		return 0;
+	}
 }
 
 /* This and parse_ipv6() may put @headers->l4 behind the end: their callers look. */
@@ -142,7 +171,12 @@ static bool parse_transport(const uint8_t *data, uint32_t len, struct headers *h
  */
 bool headers_parse_network(const uint8_t *data, uint32_t len, struct headers *headers)
 {
-	switch (parse_ethernet(data, len, headers)) {
+	uint16_t type = parse_ethernet(data, len, headers);
+
+	headers->labels = 0;
+	if (type == TYPE_MPLS || type == TYPE_MPLS_MULTICAST)
+		type = skip_labels(data, len, headers);
+	switch (type) {
 	case ETHERTYPE_IP:
 		return parse_ipv4(data, len, headers) && headers->l4 <= len;
 	case ETHERTYPE_IPV6:
@@ -162,6 +196,7 @@ bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct hea
 	if (l3 >= len || l3 > UINT16_MAX / 4)
 		return false;
 	headers->l3 = (uint16_t)l3;
+	headers->labels = 0;
 	if (data[l3] >> 4 == 4)
 		return parse_ipv4(data, len, headers) && parse_transport(data, len, headers);
 	return parse_ipv6(data, len, headers) && parse_transport(data, len, headers);
@@ -169,7 +204,7 @@ bool headers_parse_at(const uint8_t *data, uint32_t len, uint32_t l3, struct hea
 
 /* headers_parse() - find the headers of a frame
  *
- * Knows VLAN tags, IPv4 with options, and IPv6 with hop-by-hop, destination and
+ * Knows VLAN tags, MPLS labels, IPv4 with options, and IPv6 with hop-by-hop, destination and
  * used-up routing headers. It neither believes nor checks the length fields.
  *
  * Return: true with @headers filled in, all of them within @len bytes; false if

@@ -15,6 +15,7 @@ struct headers {
 	uint16_t l3;		/* IP header */
 	uint16_t l4;		/* TCP or UDP header */
 	uint16_t end;		/* first byte behind the TCP or UDP header */
+	uint8_t labels;		/* of MPLS, in front of the IP header */
 	uint8_t version;	/* 4 or 6 */
 	uint8_t protocol;	/* IPPROTO_TCP or IPPROTO_UDP, unless said otherwise */
 };

@@ -42,7 +42,7 @@ static void open_checksum(struct frame *frame, uint32_t start, uint32_t offset)
 void offload_infer(struct frame *frame, uint32_t mtu, bool checksum_open)
 {
 	struct headers headers;
-	uint32_t header_len;
+	uint32_t header_len, ethernet_len;
 
 	if (!headers_parse(frame->data, frame->len, &headers)) {
 		if (checksum_open && headers_parse_network(frame->data, frame->len, &headers) &&
@@ -52,8 +52,10 @@ void offload_infer(struct frame *frame, uint32_t mtu, bool checksum_open)
 	}
 	if (checksum_open && is_open(frame, &headers))
 		open_checksum(frame, headers.l4, headers_checksum_at(&headers) - headers.l4);
-	header_len = headers.end - headers.l3;
-	if (headers.protocol != IPPROTO_TCP || frame->len - headers.l3 <= mtu || header_len >= mtu)
+	ethernet_len = headers_ethernet_len(frame->data, frame->len);
+	header_len = headers.end - ethernet_len;
+	if (headers.protocol != IPPROTO_TCP || frame->len - ethernet_len <= mtu ||
+	    header_len >= mtu)
 		return;
 	frame->vnet.gso_type = headers.version == 4 ? VIRTIO_NET_HDR_GSO_TCPV4 :
 						      VIRTIO_NET_HDR_GSO_TCPV6;

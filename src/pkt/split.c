@@ -159,14 +159,15 @@ static bool understand(const struct frame *super, struct offload_split *split)
 /* offload_may_pass() - whether a device understands the frame as it is
  *
  * Not so what the kernel tells in words that it would itself take for something
- * else: tunnels, and SCTP, are to be made wire frames of.
+ * else: tunnels, MPLS, and SCTP, are to be made wire frames of.
  */
 bool offload_may_pass(const struct frame *frame)
 {
 	struct offload_split split;
 
 	if (frame->vnet.gso_type != VIRTIO_NET_HDR_GSO_NONE)
-		return !understand(frame, &split) || !split.outer.version;
+		return !understand(frame, &split) ||
+		       (!split.outer.version && !split.headers.labels);
 	return !offload_is_sctp(frame);
 }
 

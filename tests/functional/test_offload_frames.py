@@ -10,8 +10,8 @@ import threading
 import pytest
 
 from lab import capture, frames, wire
-from lab.nodes import (GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, KINDS, Injector, Node, tcp_transfer,
-                       udp_datagrams, until_it_arrives)
+from lab.nodes import (GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, KINDS, NEEDS_CSUM, Injector, Node,
+                       tcp_transfer, udp_datagrams, until_it_arrives)
 from lab.peers import RawPeer
 from lab.wait import wait_until
 
@@ -381,6 +381,38 @@ def test_crafted_super_frames(make_wire, shape, kind):
     assert got == payload
     sender.close()
     far.close()
+
+
+@pytest.fixture
+def tap_file(ns):
+    fd = ns.tap_file("tapf")
+    yield fd
+    os.close(fd)
+
+
+@pytest.mark.parametrize("shape", ["options", "extensions"])
+@pytest.mark.parametrize("kind", ["linux_raw", "ethernet"])
+def test_mpls(ub, ns, peers, tap_file, kind, shape):
+    """An interface may receive segment trains with labels: each segment gets them. What is no
+    train passes as it is."""
+    far = peers.udp()
+    far.to = peers.port()
+    ub.ok("bridge create b")
+    ub.ok(f"bridge add_nio_{kind} b tapf")
+    ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    ub.ok("bridge start b")
+    payload = os.urandom(20000)
+    frame, start = open_tcp(shape, payload)
+    frame, start = wire.labelled(frame, [16, 17]), start + 8
+    gso = GSO_TCPV6 if SHAPES[shape][2] else GSO_TCPV4
+    os.write(tap_file, struct.pack("=BBHHHH", NEEDS_CSUM, gso, start + 20, 1100, start, 16) + frame)
+    packets = check_stream([wire.parse(far.receive()) for _ in range(19)])
+    assert b"".join(p.payload for p in packets) == payload
+    assert {p.labels for p in packets} == {2}
+    alone = wire.labelled(wire.ethernet(wire.ipv4(wire.tcp(b"alone"), wire.TCP)), [18])
+    os.write(tap_file, bytes(10) + alone)
+    far.expect(alone)
+    far.expect_nothing()
 
 
 def frames_at(node):

@@ -196,6 +196,18 @@ uint32_t build(uint8_t *frame, const struct shape *shape, const struct packet *p
 	return len;
 }
 
+/* Puts MPLS labels in front of the packet in a frame. Return: the frame's length. */
+uint32_t push_labels(uint8_t *frame, const struct shape *shape, uint32_t len, unsigned labels)
+{
+	uint8_t *at = frame + shape_l3(shape);
+
+	memmove(at + 4 * labels, at, len - shape_l3(shape));
+	put16(at - 2, 0x8847);
+	for (unsigned i = 0; i < labels; i++, at += 4)
+		put32(at, (100 + i) << 12 | (i + 1 == labels) << 8 | 64);
+	return len + 4 * labels;
+}
+
 /* The wire frame that segment @index of a super-frame has to be, made from nothing. */
 uint32_t build_segment(uint8_t *frame, const struct shape *shape, const struct packet *super,
 		       uint32_t size, unsigned index)

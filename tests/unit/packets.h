@@ -51,6 +51,7 @@ uint16_t naive_sum(const uint8_t *data, size_t len, uint32_t sum);
 uint16_t naive_pseudo(const struct shape *shape, const uint8_t *frame, uint32_t len);
 void fix_checksums(const struct shape *shape, uint8_t *frame, uint32_t len);
 uint32_t build(uint8_t *frame, const struct shape *shape, const struct packet *packet);
+uint32_t push_labels(uint8_t *frame, const struct shape *shape, uint32_t len, unsigned labels);
 uint32_t build_segment(uint8_t *frame, const struct shape *shape, const struct packet *super,
 		       uint32_t size, unsigned index);
 

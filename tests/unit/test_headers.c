@@ -123,6 +123,57 @@ static void chains_are_bounded(void **state)
 	}
 }
 
+static void labels_are_in_front_of_the_packet(void **state)
+{
+	const struct packet packet = { .flags = ACK };
+	struct headers headers;
+
+	(void)state;
+	for (unsigned i = 0; i < shape_count; i++) {
+		const struct shape *shape = &shapes[i];
+
+		for (unsigned labels = 1; labels <= 16; labels++) {
+			uint32_t len = build(frame, shape, &packet);
+
+			len = push_labels(frame, shape, len, labels);
+			assert_true(parse(frame, len, &headers));
+			assert_int_equal(headers.labels, labels);
+			assert_int_equal(headers.l3, shape_l3(shape) + 4 * labels);
+			assert_int_equal(headers.end, shape_end(shape) + 4 * labels);
+			assert_int_equal(headers.version, shape->version);
+			assert_int_equal(headers_ethernet_len(frame, len), shape_l3(shape));
+			for (uint32_t shorter = 0; shorter < len; shorter++)
+				assert_false(parse(frame, shorter, &headers));
+		}
+	}
+}
+
+static void labels_that_lead_to_nothing(void **state)
+{
+	static const struct {
+		unsigned labels, at;
+		uint8_t value;
+	} cases[] = {
+		{ 17, 0, 2 },		/* more than there are; the address does not matter */
+		{ 1, 16, 0 },		/* none is the last one */
+		{ 2, 16, 1 },		/* the first one is, what follows is no packet */
+		{ 1, 18, 0x55 },	/* neither IPv4 nor IPv6 */
+		{ 1, 18, 0x65 },	/* says IPv6, and is too short for it */
+	};
+	const struct packet packet = { .flags = ACK };
+	struct headers headers;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		uint32_t len = build(frame, &shapes[0], &packet);
+
+		len = push_labels(frame, &shapes[0], len, cases[i].labels);
+		frame[cases[i].at] = cases[i].value;
+		if (parse(frame, len, &headers))
+			fail_msg("case %zu was accepted", i);
+	}
+}
+
 static void lengths_and_checksums(void **state)
 {
 	const struct packet packet = { .flags = ACK, .payload = (const uint8_t *)"abc",
@@ -194,6 +245,8 @@ int main(void)
 		cmocka_unit_test(refuses_what_it_can_not_know),
 		cmocka_unit_test(routing_header_only_when_used_up),
 		cmocka_unit_test(chains_are_bounded),
+		cmocka_unit_test(labels_are_in_front_of_the_packet),
+		cmocka_unit_test(labels_that_lead_to_nothing),
 		cmocka_unit_test(lengths_and_checksums),
 		cmocka_unit_test(zero_checksum),
 		cmocka_unit_test(tags_are_seen_in_whole_headers_only),

@@ -152,6 +152,40 @@ static void splits_like_frames_built_one_by_one(void **state)
 	}
 }
 
+/* What stands in front of the packet is repeated. */
+static void splits_what_has_labels(void **state)
+{
+	const struct packet packet = { 0xfffe, 0xffffff00, ACK | PSH, bytes, 5000 };
+
+	(void)state;
+	for (unsigned i = 0; i < shape_count; i++) {
+		for (unsigned labels = 1; labels <= 3; labels++) {
+			struct frame super = make_super(&shapes[i], &packet, 1200), frame;
+			struct offload_split split;
+			uint64_t said, total = 0;
+
+			super.len = push_labels(super_data, &shapes[i], super.len, labels);
+			super.vnet.csum_start += 4 * labels;
+			super.vnet.hdr_len += 4 * labels;
+			assert_int_equal(offload_segments(&super, &said), 5);
+			assert_false(offload_may_pass(&super));
+			assert_true(offload_split_start(&split, &super));
+			for (unsigned index = 0; index < 5; index++) {
+				uint32_t len = build_segment(want, &shapes[i], &packet, 1200,
+							     index);
+
+				len = push_labels(want, &shapes[i], len, labels);
+				assert_true(offload_split_next(&split, got, len, &frame));
+				assert_int_equal(frame.len, len);
+				assert_memory_equal(got, want, len);
+				total += len;
+			}
+			assert_true(offload_split_done(&split));
+			assert_true(total == said);
+		}
+	}
+}
+
 /* Neither the header length nor the fields that segmentation rewrites are believed. */
 static void split_needs_no_hints(void **state)
 {
@@ -626,6 +660,23 @@ static void udp_without_checksum_stays_alone(void **state)
 	}
 }
 
+static void frames_with_labels_stay_as_they_are(void **state)
+{
+	const struct packet packet = { 7, 8, ACK, bytes, 2000 };
+	struct coalesced run;
+
+	(void)state;
+	for (unsigned i = 0; i < shape_count; i++) {
+		make_stream(&shapes[i], &packet, 1000);
+		for (unsigned k = 0; k < 2; k++)
+			stream[k].len = push_labels(stream_data[k], &shapes[i],
+						    stream[k].len, 1);
+		assert_true(offload_may_pass(&stream[0]));
+		coalesce_run(stream, 2, true, &run);
+		assert_alone(stream, &run);
+	}
+}
+
 static void dropped_and_unfinished_frames_are_not_merged(void **state)
 {
 	const struct packet packet = { 7, 8, ACK, bytes, 3000 };
@@ -798,6 +849,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(splits_like_frames_built_one_by_one),
+		cmocka_unit_test(splits_what_has_labels),
 		cmocka_unit_test(split_needs_no_hints),
 		cmocka_unit_test(split_refuses_nonsense),
 		cmocka_unit_test(completes_what_a_device_would),
@@ -813,6 +865,7 @@ int main(void)
 		cmocka_unit_test(a_longer_frame_or_a_pure_ack_begins_anew),
 		cmocka_unit_test(padded_frames_stay_alone),
 		cmocka_unit_test(udp_without_checksum_stays_alone),
+		cmocka_unit_test(frames_with_labels_stay_as_they_are),
 		cmocka_unit_test(dropped_and_unfinished_frames_are_not_merged),
 		cmocka_unit_test(splitting_undoes_coalescing),
 		cmocka_unit_test(hostile_headers_stay_in_bounds),

@@ -12,6 +12,8 @@ from .wait import wait_until
 CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS = 0x8913, 0x8914
 IFF_RUNNING = 0x40
+TUNSETIFF = 0x400454ca
+IFF_TAP, IFF_NO_PI, IFF_VNET_HDR = 0x0002, 0x1000, 0x4000
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -100,6 +102,16 @@ class Namespace:
         if up:
             for ns, name in ((self, left), (other or self, right)):
                 ns.wait_carrier(name)
+
+    def tap_file(self, name):
+        """The file of a new TAP device, for frames behind a virtio header of 10 bytes."""
+        with self:
+            fd = os.open("/dev/net/tun", os.O_RDWR | os.O_CLOEXEC)
+        fcntl.ioctl(fd, TUNSETIFF, struct.pack("16sH22x", name.encode(),
+                                               IFF_TAP | IFF_NO_PI | IFF_VNET_HDR))
+        self.quiet(name)
+        self.ip(f"link set {name} up")
+        return fd
 
     def wait_carrier(self, name):
         """Until the kernel has noted that an interface has a carrier."""

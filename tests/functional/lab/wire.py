@@ -7,6 +7,7 @@ from dataclasses import dataclass
 TCP, UDP, GRE, SCTP = 6, 17, 47, 132
 EXTENSIONS = (0, 43, 60)
 VXLAN_PORT = 4789
+MPLS = 0x8847
 
 FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 
@@ -15,6 +16,7 @@ FIN, SYN, RST, PSH, ACK = 0x01, 0x02, 0x04, 0x08, 0x10
 class Packet:
     """What the headers of a frame say; `inner` is the packet in a VXLAN tunnel."""
     tags: int = 0
+    labels: int = 0
     version: int = 0
     ip_len: int = 0
     id: int = 0
@@ -53,11 +55,21 @@ def parse(frame):
     while kind in (0x8100, 0x88a8):
         packet.tags, at = packet.tags + 1, at + 4
         kind = int.from_bytes(frame[at:at + 2], "big")
+    at += 2
+    if kind == MPLS:
+        kind, at = _labels(packet, frame, at)
     if kind == 0x0800:
-        _ipv4(packet, frame[at + 2:])
+        _ipv4(packet, frame[at:])
     elif kind == 0x86dd:
-        _ipv6(packet, frame[at + 2:])
+        _ipv6(packet, frame[at:])
     return packet
+
+
+def _labels(packet, frame, at):
+    last = False
+    while not last:
+        packet.labels, last, at = packet.labels + 1, frame[at + 2] & 1, at + 4
+    return (0x0800 if frame[at] >> 4 == 4 else 0x86dd), at
 
 
 def _ipv4(packet, data):
@@ -127,6 +139,13 @@ def ipv6(payload, protocol, *, extensions=b"", source="fd00::1", destination="fd
     return struct.pack("!IHBB16s16s", 0x60000000, len(extensions) + len(payload),
                        0 if extensions else protocol, 64, socket.inet_pton(socket.AF_INET6, source),
                        socket.inet_pton(socket.AF_INET6, destination)) + extensions + payload
+
+
+def labelled(frame, labels):
+    """An untagged frame with MPLS labels in front of its packet."""
+    stack = b"".join(struct.pack("!I", label << 12 | (label == labels[-1]) << 8 | 64)
+                     for label in labels)
+    return frame[:12] + struct.pack("!H", MPLS) + stack + frame[14:]
 
 
 def _pseudo(protocol, length, source, destination):
