@@ -28,6 +28,9 @@
 #define SNAPLEN 65535
 #define BUFFER_BYTES (256 * 1024)
 
+/* In the file, whatever the size of time stamps in memory. */
+#define RECORD_HEADER 16
+
 struct capture {
 	char *path;
 	pcap_t *pcap;
@@ -39,7 +42,6 @@ static int flush(struct capture *capture)
 {
 	if (pcap_dump_flush(capture->dumper) < 0 || ferror(pcap_dump_file(capture->dumper)))
 		return -(errno ? errno : EIO);
-	capture->whole = pcap_dump_ftell64(capture->dumper);
 	return 0;
 }
 
@@ -87,6 +89,7 @@ static int start(struct capture *capture, const char *path, const char *linktype
 	}
 	if (flush(capture) < 0)
 		return err_sys(err, errno, "%s", path);
+	capture->whole = sizeof(struct pcap_file_header);
 	return 0;
 }
 
@@ -121,6 +124,7 @@ int capture_write(struct capture *capture, const struct batch *batch)
 {
 	struct pcap_pkthdr header;
 	struct timespec now;
+	off_t bytes = 0;
 	int error;
 
 	clock_gettime(CLOCK_REALTIME, &now);
@@ -134,9 +138,13 @@ int capture_write(struct capture *capture, const struct batch *batch)
 		header.len = frame->len;
 		header.caplen = frame->len < SNAPLEN ? frame->len : SNAPLEN;
 		pcap_dump((u_char *)capture->dumper, &header, frame->data);
+		bytes += RECORD_HEADER + header.caplen;
 	}
 	error = flush(capture);
-	if (error) {
+	if (!error) {
+		/* counted, since to ask for the position is a system call */
+		capture->whole += bytes;
+	} else {
 		int fd = fileno(pcap_dump_file(capture->dumper));
 
 		log_error("capture to '%s' ended: %s", capture->path, strerrordesc_np(-error));
