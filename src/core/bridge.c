@@ -149,7 +149,9 @@ void bridge_remove_nio(struct bridge *bridge, enum side side)
 	nio_close(nio);
 }
 
-/* bridge_before_move() - an interface, perhaps a NIO's, is about to go to another namespace */
+/* bridge_before_move() - an interface, perhaps a NIO's, is about to go to another namespace,
+ * or to become a port of a Linux bridge
+ */
 void bridge_before_move(const char *interface)
 {
 	for (struct bridge *bridge = bridges; bridge; bridge = bridge->next) {

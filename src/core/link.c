@@ -6,7 +6,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "core/pump.h"
 
 struct link_options link_options = {
@@ -146,27 +148,51 @@ int link_rename(struct link *link, const char *name, struct err *err)
 	return 0;
 }
 
-struct move {
+struct renewal {
 	struct link *link;
 	enum side side;
+	bool under_way;
 };
 
-static void before_move(void *arg)
+static void begin_renewal(void *arg)
 {
-	struct move *move = arg;
-	struct nio *nio = move->link->nio[move->side];
+	struct renewal *renewal = arg;
 
-	nio->ops->before_move(nio);
-	pump_watch_again(&move->link->pump[move->side]);
+	pump_renew(&renewal->link->pump[renewal->side]);
 }
 
-/* link_before_move() - the device of a NIO is about to go to another namespace */
+static void look_at_renewal(void *arg)
+{
+	struct renewal *renewal = arg;
+
+	renewal->under_way = renewal->link->nio[renewal->side]->busy;
+}
+
+/* link_before_move() - the device of a NIO is about to go to another namespace, or to become a
+ * port of a Linux bridge, and better attached to anew before
+ *
+ * Waits for it, and the link's worker does not.
+ */
 void link_before_move(struct link *link, enum side side)
 {
-	struct move move = { .link = link, .side = side };
+	const struct timespec pause = { .tv_nsec = NSEC_PER_MSEC };
+	struct renewal renewal = { .link = link, .side = side };
+	struct nio *nio = link->nio[side];
 
-	if (link->nio[side]->ops->before_move)
-		link_do(link, before_move, &move);
+	if (!nio->ops->before_move)
+		return;
+	if (!link->worker) {
+		nio->ops->before_move(nio);
+		nio->busy = false;
+		return;
+	}
+	link_do(link, begin_renewal, &renewal);
+	for (;;) {
+		link_do(link, look_at_renewal, &renewal);
+		if (!renewal.under_way)
+			return;
+		nanosleep(&pause, NULL);
+	}
 }
 
 struct gone_look {

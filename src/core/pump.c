@@ -29,6 +29,9 @@
 /* How often a device that has gone away is looked for. */
 #define REVIVE_INTERVAL (200 * NSEC_PER_MSEC)
 
+/* How often it is looked whether a device has been attached to anew, mostly some 10 ms. */
+#define RENEWAL_INTERVAL NSEC_PER_MSEC
+
 /* How soon frames that a patient NIO had no room for are tried again: the first time and
  * after some have left, and at the latest, when its peer has not read anything for a while.
  */
@@ -168,6 +171,11 @@ static void transmit(struct pump *pump, struct batch *batch)
 	struct nio *sink = sink_nio(pump);
 	int error;
 
+	if (sink->busy) {
+		hold_back(pump, batch, FRAME_KEEP);
+		count_out(sink, batch, 0);
+		return;
+	}
 	errno = 0;
 	if (sink->gone) {
 		drop_all(batch, DROP_DOWN);
@@ -319,7 +327,7 @@ static int watch(struct pump *pump, struct err *err)
 {
 	struct nio *nio = source_nio(pump);
 
-	if (pump->watching || pump->blocked.count || nio->fd < 0 || nio->gone)
+	if (pump->watching || pump->blocked.count || nio->fd < 0 || nio->gone || nio->busy)
 		return 0;
 	pump->source.fd = nio->fd;
 	if (loop_add(&pump->link->worker->loop, &pump->source, EPOLLIN, err) < 0)
@@ -328,25 +336,41 @@ static int watch(struct pump *pump, struct err *err)
 	return 0;
 }
 
-/* pump_watch_again() - the source NIO may have got another descriptor */
-void pump_watch_again(struct pump *pump)
-{
-	struct nio *nio = source_nio(pump);
-	struct err err;
-
-	if (!pump->watching || pump->source.fd == nio->fd)
-		return;
-	/* the old one was closed, which ended its watch */
-	pump->watching = false;
-	if (watch(pump, &err) < 0)
-		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
-}
-
 static void revive_later(struct pump *pump)
 {
 	if (source_nio(pump)->ops->revive)
 		loop_timer_set(&pump->link->worker->loop, &pump->revive,
 			       clock_now() + REVIVE_INTERVAL);
+}
+
+static void look_at_renewal(struct pump *pump)
+{
+	struct nio *nio = source_nio(pump);
+	struct err err;
+
+	if (!nio->ops->renew(nio)) {
+		loop_timer_set(&pump->link->worker->loop, &pump->revive,
+			       clock_now() + RENEWAL_INTERVAL);
+		return;
+	}
+	nio->busy = false;
+	if (watch(pump, &err) < 0)
+		log_error("%s %s: %s", nio->ops->kind, nio->desc, err.text);
+}
+
+/* pump_renew() - have the source NIO attach to its device anew, and leave it alone meanwhile
+ *
+ * What is to leave by it waits. On the link's worker.
+ */
+void pump_renew(struct pump *pump)
+{
+	struct nio *nio = source_nio(pump);
+
+	if (!nio->ops->renew || nio->gone || nio->busy)
+		return;
+	stop_watching(pump);
+	nio->busy = true;
+	look_at_renewal(pump);
 }
 
 /* pump_before_swap() - the source NIO is about to get another device */
@@ -404,14 +428,16 @@ static void receive(struct loop_source *source, uint32_t events)
 		device_gone(pump, -result);
 		return;
 	}
-	pump_watch_again(pump);
 	if (!batch->count)
 		return;
 	pump_forward(pump, batch);
+	if (nio->wants_renewal)
+		pump_renew(pump);
 	if (nio->streaming)
 		rest(pump);
 }
 
+/* Also where the source is not gone, but busy. */
 static void try_revive(struct loop_timer *timer)
 {
 	struct pump *pump = container_of(timer, struct pump, revive);
@@ -419,6 +445,10 @@ static void try_revive(struct loop_timer *timer)
 	struct err err;
 	int result;
 
+	if (nio->busy) {
+		look_at_renewal(pump);
+		return;
+	}
 	if (!nio->ops->revive)
 		return;
 	result = nio->ops->revive(nio, &err);
@@ -530,7 +560,7 @@ void pump_fini(struct pump *pump)
 /* pump_start() - begin to receive; on the link's worker */
 int pump_start(struct pump *pump, struct err *err)
 {
-	if (source_nio(pump)->gone)
+	if (source_nio(pump)->gone || source_nio(pump)->busy)
 		loop_timer_set(&pump->link->worker->loop, &pump->revive, clock_now());
 	return watch(pump, err);
 }

@@ -11,7 +11,7 @@ int pump_start(struct pump *pump, struct err *err);
 void pump_stop(struct pump *pump);
 void pump_release_all(struct pump *pump);
 void pump_discard(struct pump *pump);
-void pump_watch_again(struct pump *pump);
+void pump_renew(struct pump *pump);
 void pump_before_swap(struct pump *pump);
 void pump_after_swap(struct pump *pump);
 

@@ -81,8 +81,8 @@ static enum request_state cmd_move_to_ns(struct request *request)
 		return refuse_unknown(request, REPLY_CREATE);
 	if (!parse_int(process, 1, INT32_MAX, &pid))
 		return reply_final(request, REPLY_CREATE, NETLINK_FAILED);
-	replug_look(&replug, name);
 	bridge_before_move(name);
+	replug_look(&replug, name);
 	if (netdev_move_to_pid(name, (pid_t)pid, &placement, &err) < 0)
 		return refuse(request, REPLY_CREATE, NETLINK_FAILED, &err);
 	replug_moved(&replug, (pid_t)pid, placement.name);

@@ -21,12 +21,15 @@
  *   given to send() again later.
  *   The errno of the last call that failed stays where it is, for the pump to note.
  * - revive() tries to get the device back. A NIO without it is never gone.
- * - before_move() is told that the device goes to another namespace; optional.
+ * - renew() attaches to the device anew, because recv() has set wants_renewal or somebody else
+ *   wants it. It does not wait, and returns whether it is over: if not, it is called again some
+ *   time later, and nothing else is meanwhile; optional.
+ * - before_move() does the same and waits for it, where no link runs with the NIO; optional.
  * - swap() puts the device of another NIO behind this one, and gives back the one
  *   that it had, as a NIO to be closed, or NULL; optional.
  * - state() is a word about the device for people; control thread; optional.
  *
- * recv(), revive(), before_move() and swap() may change fd and the properties below it.
+ * revive(), renew(), before_move() and swap() may change fd and the properties below it.
  *
  * Counters are written where the NIO is used and therefore exact there: to read
  * or reset them, go through link_get_counters() and link_reset_counters().
@@ -48,6 +51,7 @@ struct nio_ops {
 	int (*recv)(struct nio *nio, struct batch *batch);
 	void (*send)(struct nio *nio, struct batch *batch);
 	int (*revive)(struct nio *nio, struct err *err);
+	bool (*renew)(struct nio *nio);
 	void (*before_move)(struct nio *nio);
 	struct nio *(*swap)(struct nio *nio, struct nio *device);
 	const char *(*state)(const struct nio *nio);
@@ -76,6 +80,8 @@ struct nio {
 	bool untagged_gso;		/* but not those with VLAN tags */
 	bool patient;			/* its peer's queue is short: wait where it is full */
 	bool streaming;			/* frames come one by one, faster than they are taken */
+	bool wants_renewal;		/* see renew() … */
+	bool busy;			/* … which is under way */
 	bool gone;			/* the device is away, see revive() and swap() */
 	int gone_error;			/* the errno that says why, while it is gone */
 	uint32_t missed;		/* of the kernel's count: what is in ours already */

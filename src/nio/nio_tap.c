@@ -9,8 +9,9 @@
  *
  * A device of our own begins without them, as the one of the classic program
  * that other tools know, and gets them when there is something to gain: when it
- * is about to be moved into a container, or under load. Which it has is decided
- * where a file attaches to it, so it is let go of and taken again at once.
+ * is about to be moved into a container or to become a port of a Linux bridge, or
+ * under load. Which it has is decided where a file attaches to it, so it is let go
+ * of and taken again at once.
  *
  * A path instead of a name ("/dev/tap7") is the character device of a macvtap.
  *
@@ -69,11 +70,11 @@
 /* For so long a worker waits for a device to be taken again; mostly that is enough. */
 #define RETAKE_NSEC (5 * NSEC_PER_MSEC)
 
-struct retake;
+struct attaching;
 
 struct nio_tap {
 	struct nio nio;
-	struct retake *retake;		/* under way; NULL: none */
+	struct attaching *attaching;	/* under way; NULL: none */
 	struct vnet_support support;
 	bool borrowed;
 	bool upgradable;		/* to be attached to anew, with offloads */
@@ -215,39 +216,20 @@ static int make(struct nio_tap *tap, const char *device, char name[IFNAMSIZ], st
 
 /* ---- the upgrade */
 
-struct visit {
-	int namespace_fd;
-	int result;
-};
-
-static void *open_there(void *arg)
-{
-	struct visit *visit = arg;
-
-	if (!setns(visit->namespace_fd, CLONE_NEWNET))
-		visit->result = open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	return NULL;
-}
-
 /* A file attaches to devices of the namespace in which it was opened, and the device
- * may have been moved. A thread goes after it, since none of the others may be left
- * in that namespace.
+ * may have been moved. This thread goes after it, so it must be one for nothing else.
  */
 static int open_in_namespace_of(int device_fd)
 {
 	AUTO_CLOSE int there = ioctl(device_fd, TUNGETDEVNETNS, 0);
 	AUTO_CLOSE int here = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
-	struct visit visit = { .namespace_fd = there, .result = -1 };
 	struct stat a, b;
-	pthread_t thread;
 
 	if (there < 0 || here < 0 || fstat(there, &a) < 0 || fstat(here, &b) < 0)
 		return -1;
-	if (a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-		return open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
-	if (pthread_create(&thread, NULL, open_there, &visit) == 0)
-		pthread_join(thread, NULL);
-	return visit.result;
+	if ((a.st_dev != b.st_dev || a.st_ino != b.st_ino) && setns(there, CLONE_NEWNET) < 0)
+		return -1;
+	return open(TUN_PATH, O_RDWR | O_CLOEXEC | O_NONBLOCK);
 }
 
 /* Attaches to the device anew, this time with offloads.
@@ -261,7 +243,6 @@ static void upgrade(struct nio_tap *tap)
 	int old = tap->nio.fd, fd = open_in_namespace_of(old);
 	struct ifreq request;
 
-	tap->upgradable = false;
 	/* its name may have changed */
 	if (fd < 0 || ioctl(old, TUNGETIFF, &request) < 0 || ioctl(old, TUNSETPERSIST, 1) < 0) {
 		cleanup_close(&fd);
@@ -277,21 +258,13 @@ static void upgrade(struct nio_tap *tap)
 	tap->nio.takes_gso = tap->support.tcp;
 }
 
-static void tap_before_move(struct nio *nio)
-{
-	struct nio_tap *tap = to_tap(nio);
-
-	if (tap->upgradable)
-		upgrade(tap);
-}
-
 static int tap_recv(struct nio *nio, struct batch *batch)
 {
 	struct nio_tap *tap = to_tap(nio);
 	int error = read_frames(tap, nio->fd, batch);
 
 	if (error == -EAGAIN && tap->upgradable && batch->count >= UPGRADE_LOAD)
-		upgrade(tap);
+		nio->wants_renewal = true;
 	return error == -EAGAIN ? 0 : error;
 }
 
@@ -334,67 +307,89 @@ static void tap_send(struct nio *nio, struct batch *batch)
 	}
 }
 
-/* ---- taking a borrowed device again */
+/* ---- attaching to a device, aside */
 
 /* Belongs to the NIO and to the thread; who is the last frees it. */
-struct retake {
+struct attaching {
 	atomic_uint owners;
 	atomic_bool done;		/* what follows is the NIO's to read */
 	struct err err;
 	struct nio_tap tap;		/* the file and what it can do */
-	int old;			/* the file of the device that is gone */
-	char device[IFNAMSIZ];
+	int old;			/* the file of a device that is gone */
+	char device[IFNAMSIZ];		/* to be borrowed */
 };
 
-static void retake_release(struct retake *retake)
+static void attaching_release(struct attaching *attaching)
 {
-	if (atomic_fetch_sub(&retake->owners, 1) > 1)
+	struct nio_tap *tap = &attaching->tap;
+
+	if (atomic_fetch_sub(&attaching->owners, 1) > 1)
 		return;
-	if (retake->tap.nio.fd >= 0)
-		give_back(retake->tap.nio.fd);
-	free(retake);
+	if (tap->nio.fd >= 0 && tap->borrowed)
+		give_back(tap->nio.fd);
+	else
+		cleanup_close(&tap->nio.fd);
+	free(attaching);
 }
 
+static void attaching_end(struct attaching *attaching)
+{
+	atomic_store(&attaching->done, true);
+	attaching_release(attaching);
+}
+
+/* The device of others, which was deleted, is there again. */
 static void *do_retake(void *arg)
 {
-	struct retake *retake = arg;
+	struct attaching *attaching = arg;
 
-	cleanup_close(&retake->old);
-	retake->tap.nio.fd = borrow(&retake->tap, retake->device, &retake->err);
-	atomic_store(&retake->done, true);
-	retake_release(retake);
+	cleanup_close(&attaching->old);
+	attaching->tap.nio.fd = borrow(&attaching->tap, attaching->device, &attaching->err);
+	attaching_end(attaching);
 	return NULL;
 }
 
-static int retake_start(struct nio_tap *tap, struct err *err)
+static void *do_upgrade(void *arg)
 {
-	struct retake *retake = calloc(1, sizeof(*retake));
+	struct attaching *attaching = arg;
+
+	upgrade(&attaching->tap);
+	attaching_end(attaching);
+	return NULL;
+}
+
+/* Hands the file of the NIO over to a thread. */
+static int attaching_start(struct nio_tap *tap, struct err *err)
+{
+	struct attaching *attaching = calloc(1, sizeof(*attaching));
 	int error;
 
-	if (!retake)
+	if (!attaching)
 		return err_sys(err, ENOMEM, "tap %s", tap->nio.desc);
-	retake->owners = 2;
-	retake->old = tap->nio.fd;
-	retake->tap.nio.fd = -1;
-	strcpy(retake->device, tap->nio.desc);
-	error = nio_aside(do_retake, retake);
+	attaching->owners = 2;
+	attaching->tap.borrowed = tap->borrowed;
+	attaching->tap.nio.fd = tap->borrowed ? -1 : tap->nio.fd;
+	attaching->old = tap->borrowed ? tap->nio.fd : -1;
+	if (tap->borrowed)
+		strcpy(attaching->device, tap->nio.desc);
+	error = nio_aside(tap->borrowed ? do_retake : do_upgrade, attaching);
 	if (error) {
-		free(retake);
+		free(attaching);
 		return err_sys(err, -error, "thread");
 	}
 	tap->nio.fd = -1;
-	tap->retake = retake;
+	tap->attaching = attaching;
 	return 0;
 }
 
 /* Whether it is done, after having waited for a moment. */
-static bool retake_is_done(const struct retake *retake, uint64_t wait_nsec)
+static bool attaching_is_done(const struct attaching *attaching, uint64_t wait_nsec)
 {
 	const struct timespec pause = { .tv_nsec = NSEC_PER_MSEC / 4 };
-	const uint64_t until = clock_now() + wait_nsec;
+	const uint64_t begin = clock_now();
 
-	while (!atomic_load(&retake->done)) {
-		if (clock_now() >= until)
+	while (!atomic_load(&attaching->done)) {
+		if (clock_now() - begin >= wait_nsec)
 			return false;
 		nanosleep(&pause, NULL);
 	}
@@ -402,22 +397,22 @@ static bool retake_is_done(const struct retake *retake, uint64_t wait_nsec)
 }
 
 /* What it has got is the NIO's from here on. */
-static int retake_finish(struct nio_tap *tap, struct err *err)
+static int attaching_finish(struct nio_tap *tap, struct err *err)
 {
-	struct retake *retake = tap->retake;
-	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): retake_start() has set it */
-	int fd = retake->tap.nio.fd;
+	struct attaching *attaching = tap->attaching;
+	/* NOLINTNEXTLINE(clang-analyzer-core.NullDereference): attaching_start() has set it */
+	int fd = attaching->tap.nio.fd;
 
-	tap->retake = NULL;
+	tap->attaching = NULL;
 	if (fd < 0) {
-		*err = retake->err;
+		*err = attaching->err;
 	} else {
 		tap->nio.fd = fd;
-		tap->nio.takes_gso = retake->tap.nio.takes_gso;
-		tap->support = retake->tap.support;
-		retake->tap.nio.fd = -1;
+		tap->nio.takes_gso = attaching->tap.nio.takes_gso;
+		tap->support = attaching->tap.support;
+		attaching->tap.nio.fd = -1;
 	}
-	retake_release(retake);
+	attaching_release(attaching);
 	return fd < 0 ? -err->code : 0;
 }
 
@@ -426,16 +421,43 @@ static int tap_revive(struct nio *nio, struct err *err)
 	struct nio_tap *tap = to_tap(nio);
 	uint64_t wait = 0;
 
-	if (!tap->retake) {
+	if (!tap->attaching) {
 		if (!tap->borrowed || !interface_find(nio->desc))
 			return err_set(err, ENODEV, "tap %s is gone", nio->desc);
-		if (retake_start(tap, err) < 0)
+		if (attaching_start(tap, err) < 0)
 			return -err->code;
 		wait = RETAKE_NSEC;
 	}
-	if (!retake_is_done(tap->retake, wait))
+	if (!attaching_is_done(tap->attaching, wait))
 		return err_sys(err, ENODEV, "tap %s", nio->desc);
-	return retake_finish(tap, err);
+	return attaching_finish(tap, err);
+}
+
+/* Without a thread for it the device stays as it is. */
+static bool renew(struct nio_tap *tap, uint64_t wait_nsec)
+{
+	struct err ignored;
+
+	tap->nio.wants_renewal = false;
+	if (tap->borrowed || (!tap->attaching && !tap->upgradable))
+		return true;
+	tap->upgradable = false;
+	if (!tap->attaching && attaching_start(tap, &ignored) < 0)
+		return true;
+	if (!attaching_is_done(tap->attaching, wait_nsec))
+		return false;
+	attaching_finish(tap, &ignored);
+	return true;
+}
+
+static bool tap_renew(struct nio *nio)
+{
+	return renew(to_tap(nio), 0);
+}
+
+static void tap_before_move(struct nio *nio)
+{
+	renew(to_tap(nio), UINT64_MAX);
 }
 
 /* ---- the end */
@@ -444,8 +466,11 @@ static void tap_close(struct nio *nio)
 {
 	struct nio_tap *tap = to_tap(nio);
 
-	if (tap->retake)
-		retake_release(tap->retake);
+	/* a device of our own has gone when its NIO has */
+	tap->upgradable = false;
+	renew(tap, UINT64_MAX);
+	if (tap->attaching)
+		attaching_release(tap->attaching);
 	if (nio->fd >= 0 && tap->borrowed)
 		closing_call(give_back, nio->fd);
 	else if (nio->fd >= 0)
@@ -459,12 +484,12 @@ static struct nio *tap_swap(struct nio *nio, struct nio *device)
 	struct nio_tap *tap = to_tap(nio), *other = to_tap(device);
 	const struct nio_tap had = *tap;
 
-	if (tap->retake)
-		retake_release(tap->retake);
-	tap->retake = NULL;
+	if (tap->attaching)
+		attaching_release(tap->attaching);
+	tap->attaching = NULL;
 	tap->nio.fd = other->nio.fd;
 	tap->nio.takes_gso = other->nio.takes_gso;
-	tap->nio.gone = false;
+	tap->nio.gone = tap->nio.busy = tap->nio.wants_renewal = false;
 	tap->support = other->support;
 	tap->borrowed = other->borrowed;
 	tap->upgradable = other->upgradable;
@@ -478,6 +503,7 @@ static const struct nio_ops tap_ops = {
 	.recv = tap_recv,
 	.send = tap_send,
 	.revive = tap_revive,
+	.renew = tap_renew,
 	.before_move = tap_before_move,
 	.swap = tap_swap,
 	.close = tap_close,

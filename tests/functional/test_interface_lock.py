@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """While others hold the kernel's lock for changes of interfaces, no link waits for it."""
 import os
+import signal
 import subprocess
 
 import pytest
 
 from lab import frames
 from lab.attachments import wait_state
+from lab.netns import Namespace
 from lab.wait import wait_until
 from stub_engine import StubEngine
 
@@ -173,6 +175,89 @@ def test_the_bridge_goes_while_its_tap_device_comes_back(locked_ub, lock, other,
     wait_until(lambda: locked_ub.descriptors() == before[0] - 2 and
                locked_ub.threads() == before[1], what="the descriptor and the thread to go")
     wait_until(lambda: "NO-CARRIER" in ns.ip("link show tap7"), what="the device to be free")
+
+
+@pytest.fixture
+def loaded_tap(locked_ub, lock, ns, peers):
+    """A bridge "b" from a TAP device of our own, which has got load while the lock is held, and so
+    waits for offloads: (a peer at the device, one at the other end)"""
+    far = peers.udp()
+    far.to = peers.port()
+    locked_ub.ok("bridge create b")
+    locked_ub.ok("bridge add_nio_tap b tap0")
+    locked_ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    locked_ub.ok("bridge start b")
+    ns.quiet("tap0")
+    ns.ip("link set tap0 up")
+    near = peers.raw("tap0")
+    lock.take()
+    os.kill(locked_ub.pid, signal.SIGSTOP)
+    try:
+        for number in range(40):
+            near.send(frames.frame(b"load %d" % number))
+    finally:
+        os.kill(locked_ub.pid, signal.SIGCONT)
+    for number in range(40):
+        far.expect(frames.frame(b"load %d" % number))
+    wait_until(lambda: "waits: look at or change" in locked_ub.stderr(), what="somebody who waits")
+    return near, far
+
+
+def test_a_tap_device_gets_offloads(locked_ub, lock, other, ns, loaded_tap):
+    """What is to leave by it waits too, and nothing is down."""
+    near, far = loaded_tap
+    for number in range(5):
+        far.send(frames.frame(b"meanwhile %d" % number))
+        other()
+    near.expect_nothing(0.1)
+    counters = locked_ub.ok("bridge get_counters b")[0]
+    assert "state=up" in counters and 'last_error=""' in counters
+    assert "tx-checksumming: off" in ns.run("ethtool", "-k", "tap0")
+    lock.release()
+    for number in range(5):
+        near.expect(frames.frame(b"meanwhile %d" % number))
+    assert "tx-checksumming: on" in ns.run("ethtool", "-k", "tap0")
+    near.send(frames.frame(b"again"))
+    far.expect(frames.frame(b"again"))
+    assert "is down or gone" not in locked_ub.stderr()
+    other()
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_bridge_goes_while_its_tap_device_gets_offloads(locked_ub, lock, ns, loaded_tap,
+                                                          stopped):
+    """With its device, which nobody is to find when the answer is there."""
+    if stopped:
+        locked_ub.ok("bridge stop b")
+    locked_ub.send("bridge delete b")
+    lock.release()
+    assert locked_ub.reply().code == 100
+    assert "tap0" not in ns.links()
+    locked_ub.ok("bridge create b")
+    locked_ub.ok("bridge add_nio_tap b tap0")
+    assert "vnet_hdr off" in ns.ip("-d link show tap0")
+
+
+def test_a_tap_device_is_moved_while_it_gets_offloads(locked_ub, lock, other, loaded_tap, peers,
+                                                      pause_process):
+    """Who moves it waits, and no link does."""
+    _, far = loaded_tap
+    process = pause_process()
+    locked_ub.send(f"docker move_to_ns tap0 {process.pid} eth0")
+    for _ in range(5):
+        other()
+    lock.release()
+    assert locked_ub.reply().code == 100
+    home = Namespace.of(process.pid)
+    try:
+        home.quiet("eth0")
+        home.ip("link set eth0 up")
+        assert "vnet_hdr on" in home.ip("-d link show eth0")
+        near = peers.raw("eth0", where=home)
+        near.send(frames.frame(b"there"))
+        far.expect(frames.frame(b"there"))
+    finally:
+        home.close()
 
 
 def test_it_may_go_again_meanwhile(locked_ub, lock, other, ns):

@@ -90,6 +90,9 @@ int ioctl(int fd, unsigned long request, ...)
 	va_end(arguments);
 	if (request == TUNSETIFF)
 		take_lock("attach");
+	if (request == TUNGETIFF || request == TUNSETPERSIST || request == TUNSETOFFLOAD ||
+	    request == TUNSETVNETHDRSZ)
+		take_lock("look at or change");
 	result = real_ioctl(fd, request, argument);
 	if (request == TUNSETIFF && result == 0 && fd < DESCRIPTORS)
 		tap[fd] = true;

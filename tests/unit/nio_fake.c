@@ -75,7 +75,10 @@ static int fake_recv(struct nio *nio, struct batch *batch)
 	int result = 0;
 
 	pthread_mutex_lock(&fake->lock);
+	fake->disturbed += nio->busy;
 	deliver(fake, batch);
+	nio->wants_renewal = fake->ageing;
+	fake->ageing = false;
 	if (fake->gone) {
 		fake->gone--;
 		result = -EBADFD;
@@ -91,6 +94,7 @@ static void fake_send(struct nio *nio, struct batch *batch)
 	unsigned room;
 
 	pthread_mutex_lock(&fake->lock);
+	fake->disturbed += nio->busy;
 	room = fake->room;
 	for (unsigned i = 0; i < batch->count; i++) {
 		struct frame *frame = &batch->frame[i];
@@ -127,6 +131,29 @@ static int fake_revive(struct nio *nio, struct err *err)
 	return back ? 0 : err_set(err, ENODEV, "not yet");
 }
 
+static bool fake_renew(struct nio *nio)
+{
+	struct nio_fake *fake = to_fake(nio);
+	bool over;
+
+	pthread_mutex_lock(&fake->lock);
+	nio->wants_renewal = false;
+	over = !fake->renewing;
+	if (!over)
+		fake->renewing--;
+	pthread_mutex_unlock(&fake->lock);
+	return over;
+}
+
+static void fake_before_move(struct nio *nio)
+{
+	struct nio_fake *fake = to_fake(nio);
+
+	fake->moves++;
+	while (!fake_renew(nio))
+		;
+}
+
 static void queue_free(struct fake_queue *queue)
 {
 	while (queue->first < queue->end)
@@ -150,6 +177,8 @@ static const struct nio_ops fake_ops = {
 	.recv = fake_recv,
 	.send = fake_send,
 	.revive = fake_revive,
+	.renew = fake_renew,
+	.before_move = fake_before_move,
 	.close = fake_close,
 };
 
@@ -190,6 +219,15 @@ void nio_fake_vanish(struct nio_fake *fake, unsigned not_yet)
 	fake->gone = 1;
 	fake->not_yet = not_yet;
 	signal_input(fake);
+	pthread_mutex_unlock(&fake->lock);
+}
+
+/* nio_fake_age() - the next receive call wants a renewal, which takes @renewing looks */
+void nio_fake_age(struct nio_fake *fake, unsigned renewing)
+{
+	pthread_mutex_lock(&fake->lock);
+	fake->ageing = true;
+	fake->renewing = renewing;
 	pthread_mutex_unlock(&fake->lock);
 }
 

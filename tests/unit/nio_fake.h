@@ -36,6 +36,8 @@ struct nio_fake {
 	/* the script */
 	unsigned gone;			/* how many receive calls fail */
 	unsigned not_yet;		/* how many attempts to revive it fail */
+	bool ageing;			/* the next receive call wants a renewal … */
+	unsigned renewing;		/* … which takes so many looks */
 	unsigned refuse;		/* how many frames are not sent … */
 	enum frame_drop reason;		/* … and why */
 	bool full;			/* there is no room for any frame … */
@@ -44,12 +46,15 @@ struct nio_fake {
 	/* what happened */
 	unsigned largest_batch;
 	unsigned revivals;
+	unsigned moves;			/* that it was told of while no link ran with it */
+	unsigned disturbed;		/* calls during a renewal */
 };
 
 struct nio_fake *nio_fake_new(const char *desc);
 void nio_fake_feed(struct nio_fake *fake, const void *data, uint32_t len,
 		   const struct virtio_net_hdr *vnet);
 void nio_fake_vanish(struct nio_fake *fake, unsigned not_yet);
+void nio_fake_age(struct nio_fake *fake, unsigned renewing);
 void nio_fake_refuse(struct nio_fake *fake, unsigned count, enum frame_drop reason);
 void nio_fake_fill(struct nio_fake *fake, bool full);
 void nio_fake_drain_slowly(struct nio_fake *fake, unsigned room);

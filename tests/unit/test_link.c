@@ -726,6 +726,112 @@ static void both_devices_go_away(void **state)
 	assert_int_equal(take(SIDE_SOURCE), 6);
 }
 
+/* ---- devices that are attached to anew */
+
+static void look_whether_busy(void *arg)
+{
+	*(bool *)arg = link_.nio[SIDE_SOURCE]->busy;
+}
+
+static bool is_busy(void)
+{
+	bool busy;
+
+	link_do(&link_, look_whether_busy, &busy);
+	return busy;
+}
+
+/* More looks than there can be in a test. */
+#define FOR_EVER 1000000
+
+static void stop_renewing(void)
+{
+	pthread_mutex_lock(&fake[SIDE_SOURCE]->lock);
+	fake[SIDE_SOURCE]->renewing = 0;
+	pthread_mutex_unlock(&fake[SIDE_SOURCE]->lock);
+}
+
+/* Frames in both directions during a renewal: they wait for its end, which comes. */
+static void expect_a_renewal_that_loses_nothing(void)
+{
+	for (uint32_t i = 0; i < 200; i++) {
+		feed(SIDE_SOURCE, i);
+		feed(SIDE_DESTINATION, 1000 + i);
+	}
+	for (uint64_t end = clock_now() + 10 * NSEC_PER_SEC;
+	     !counters(SIDE_DESTINATION).in_frames;)
+		assert_true(clock_now() < end);
+	wait_received(1);
+	assert_true(is_busy());
+	assert_false(link_device_is_gone(&link_, SIDE_SOURCE));
+	assert_int_equal(nio_fake_pending(fake[SIDE_SOURCE]), 0);
+	stop_renewing();
+	for (uint32_t i = 0; i < 200; i++) {
+		assert_int_equal(take(SIDE_DESTINATION), i);
+		assert_int_equal(take(SIDE_SOURCE), 1000 + i);
+	}
+	assert_false(is_busy());
+	assert_int_equal(fake[SIDE_SOURCE]->disturbed, 0);
+	assert_int_equal(counters(SIDE_SOURCE).out_frames, 200);
+	assert_int_equal(counters(SIDE_SOURCE).last_error_ns, 0);
+}
+
+static void a_device_is_left_alone_while_it_is_attached_to_anew(void **state)
+{
+	(void)state;
+	nio_fake_age(fake[SIDE_SOURCE], FOR_EVER);
+	feed(SIDE_SOURCE, 5000);
+	assert_int_equal(take(SIDE_DESTINATION), 5000);
+	while (!is_busy())
+		;
+	expect_a_renewal_that_loses_nothing();
+}
+
+static void a_link_stops_and_starts_during_a_renewal(void **state)
+{
+	(void)state;
+	nio_fake_age(fake[SIDE_SOURCE], FOR_EVER);
+	feed(SIDE_SOURCE, 5000);
+	assert_int_equal(take(SIDE_DESTINATION), 5000);
+	while (!is_busy())
+		;
+	link_stop(&link_);
+	start();
+	expect_a_renewal_that_loses_nothing();
+}
+
+static void a_device_is_attached_to_anew_before_it_is_moved(void **state)
+{
+	(void)state;
+	fake[SIDE_SOURCE]->renewing = 20;
+	link_before_move(&link_, SIDE_SOURCE);
+	assert_int_equal(fake[SIDE_SOURCE]->moves, 1);
+	assert_int_equal(fake[SIDE_SOURCE]->renewing, 0);
+	start();
+	fake[SIDE_SOURCE]->renewing = 20;
+	link_before_move(&link_, SIDE_SOURCE);
+	assert_int_equal(fake[SIDE_SOURCE]->moves, 1);
+	assert_int_equal(fake[SIDE_SOURCE]->renewing, 0);
+	assert_false(is_busy());
+	expect_only(1);
+	/* one that is under way is waited for, also where its link was stopped meanwhile */
+	nio_fake_age(fake[SIDE_SOURCE], 100);
+	expect_only(2);
+	link_before_move(&link_, SIDE_SOURCE);
+	assert_int_equal(fake[SIDE_SOURCE]->renewing, 0);
+	nio_fake_age(fake[SIDE_SOURCE], FOR_EVER);
+	expect_only(3);
+	while (!is_busy())
+		;
+	link_stop(&link_);
+	fake[SIDE_SOURCE]->renewing = 20;
+	link_before_move(&link_, SIDE_SOURCE);
+	assert_false(is_busy());
+	start();
+	expect_only(4);
+	assert_int_equal(fake[SIDE_SOURCE]->disturbed, 0);
+}
+
 /* ---- super-frames */
 
 #define TCP_HEADERS 54
@@ -992,6 +1098,9 @@ int main(void)
 		RUNNING(a_link_stops_and_starts_while_a_device_is_gone),
 		RUNNING(nobody_looks_for_the_device_of_a_stopped_link),
 		RUNNING(both_devices_go_away),
+		RUNNING(a_device_is_left_alone_while_it_is_attached_to_anew),
+		RUNNING(a_link_stops_and_starts_during_a_renewal),
+		STOPPED(a_device_is_attached_to_anew_before_it_is_moved),
 		STOPPED(super_frames_are_split_where_somebody_needs_wire_frames),
 		RUNNING(a_super_frame_that_is_dropped_counts_as_its_wire_frames),
 		STOPPED(many_super_frames),
