@@ -6,6 +6,7 @@
 
 #include "attach/replug.h"
 #include "base/log.h"
+#include "core/bridge.h"
 #include "ctl/dispatch.h"
 #include "net/netdev.h"
 
@@ -16,6 +17,10 @@ static enum request_state cmd_addif(struct request *request)
 
 	if (netdev_index(interface, &err) < 0)
 		return reply_final(request, REPLY_CREATE, "Could not find interface %s", interface);
+	/* Later it would lose its carrier for a moment, and with that its place in the spanning
+	 * tree for some seconds.
+	 */
+	bridge_before_move(interface);
 	if (netdev_add_port(bridge, interface, &err) < 0)
 		return reply_final(request, REPLY_CREATE, "Could not add interface %s to %s: %s",
 				   interface, bridge, strerrordesc_np(err.code));
