@@ -28,7 +28,10 @@ int thread_start(pthread_t *thread, void *(*run)(void *arg), void *arg)
 	return start(thread, NULL, run, arg);
 }
 
-/* thread_start_detached() - the same, for a thread that nobody waits for */
+/* thread_start_detached() - the same, for a thread that nobody waits for
+ *
+ * @run touches nothing but @arg, which is its own from here on.
+ */
 int thread_start_detached(void *(*run)(void *arg), void *arg)
 {
 	pthread_attr_t detached;

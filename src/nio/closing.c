@@ -13,10 +13,11 @@
 
 #include "nio/closing.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+#include "base/thread.h"
 
 #define THREADS_MAX 64
 
@@ -81,7 +82,7 @@ void closing_wait(void)
 		return;
 	/* this thread closes too, and alone where no other can be started */
 	while (threads < THREADS_MAX && threads + 1 < closing.count &&
-	       !pthread_create(&thread[threads], NULL, close_some, &closing))
+	       !thread_start(&thread[threads], close_some, &closing))
 		threads++;
 	close_some(&closing);
 	while (threads)

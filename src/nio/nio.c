@@ -4,7 +4,6 @@
 #include "nio/nio.h"
 
 #include <linux/sock_diag.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -90,24 +89,6 @@ const char *nio_error_text(const struct nio_counters *counters)
 	if (!text)
 		text = words[counters->last_drop];
 	return text ? text : "Unknown error";
-}
-
-/* nio_aside() - have a thread do what a worker must not wait for
- * @work: touches nothing but @arg, which is its own from here on
- *
- * Return: 0, or a negative errno when there is no thread to be had.
- */
-int nio_aside(void *(*work)(void *), void *arg)
-{
-	pthread_attr_t detached;
-	pthread_t thread;
-	int error;
-
-	pthread_attr_init(&detached);
-	pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-	error = pthread_create(&thread, &detached, work, arg);
-	pthread_attr_destroy(&detached);
-	return -error;
 }
 
 /* nio_close_later() - free a NIO that no worker uses; closing_wait() completes it; NULL is fine */

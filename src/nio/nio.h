@@ -108,7 +108,6 @@ void nio_count_missed(struct nio *nio);
 void nio_forget_missed(struct nio *nio);
 const char *nio_error_text(const struct nio_counters *counters);
 
-int nio_aside(void *(*work)(void *), void *arg);
 void nio_close(struct nio *nio);
 void nio_close_later(struct nio *nio);
 

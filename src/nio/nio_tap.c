@@ -29,7 +29,6 @@
 #include <fcntl.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
-#include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -45,6 +44,7 @@
 #include "base/cleanup.h"
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "nio/closing.h"
 #include "nio/interface.h"
 #include "nio/nio.h"
@@ -372,7 +372,7 @@ static int attaching_start(struct nio_tap *tap, struct err *err)
 	attaching->old = tap->borrowed ? tap->nio.fd : -1;
 	if (tap->borrowed)
 		strcpy(attaching->device, tap->nio.desc);
-	error = nio_aside(tap->borrowed ? do_retake : do_upgrade, attaching);
+	error = thread_start_detached(tap->borrowed ? do_retake : do_upgrade, attaching);
 	if (error) {
 		free(attaching);
 		return err_sys(err, -error, "thread");

@@ -49,6 +49,7 @@
 #include "base/clock.h"
 #include "base/kernel.h"
 #include "base/str.h"
+#include "base/thread.h"
 #include "nio/closing.h"
 #include "nio/interface.h"
 #include "nio/sock.h"
@@ -395,7 +396,7 @@ static int promise_promiscuous(int fd, unsigned index, struct err *err)
 	if (!favour)
 		return err_sys(err, ENOMEM, "promiscuous mode");
 	*favour = (struct favour){ fcntl(fd, F_DUPFD_CLOEXEC, 0), index };
-	if (favour->fd >= 0 && !nio_aside(do_favour, favour))
+	if (favour->fd >= 0 && !thread_start_detached(do_favour, favour))
 		return 0;
 	cleanup_close(&favour->fd);
 	free(favour);

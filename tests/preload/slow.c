@@ -2,9 +2,10 @@
 /* For LD_PRELOAD: somebody has the kernel's lock for changes of interfaces
  *
  * While the file that UBRIDGE_LOCK names exists, calls for which the kernel takes that
- * lock do not return; if there is a word in it, only those that are told by this word. Each that has to wait is told on standard error, and each call
- * that would have the kernel load a module, and wait for that. Where an interface is
- * merely looked for, that is told too.
+ * lock do not return; if there is a word in it, only those that are told by this word.
+ * Each that has to wait is told on standard error, and each call that would have the
+ * kernel load a module, and wait for that. Where an interface is merely looked for, that
+ * is told too.
  */
 #include <dlfcn.h>
 #include <fcntl.h>
