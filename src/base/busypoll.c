@@ -38,7 +38,7 @@
 
 /* Somebody else ran for so long while we looked: a time slice. */
 #define CROWDED (NSEC_PER_MSEC)
-#define CROWDED_PAUSE NSEC_PER_SEC
+#define CROWDED_PAUSE (100 * NSEC_PER_MSEC)
 
 /* busypoll_budget() - nanoseconds that a wait which begins at @now may linger; 0: not at all */
 uint64_t busypoll_budget(const struct busypoll *self, uint64_t now)
