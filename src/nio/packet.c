@@ -167,6 +167,20 @@ static void look_at_interface(struct nio_packet *self)
 	self->next_look = now + LOOK_INTERVAL;
 }
 
+/* Forgets what waits to be received. Where the socket goes on to receive, a flood ends it some
+ * time.
+ */
+void packet_drain(int fd)
+{
+	char start[64];
+
+	for (unsigned i = 0; i < DRAIN_MAX; i++) {
+		if (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
+		    errno == EAGAIN)
+			return;
+	}
+}
+
 int packet_recv(struct nio *nio, struct batch *batch)
 {
 	struct nio_packet *self = to_packet(nio);
@@ -175,7 +189,7 @@ int packet_recv(struct nio *nio, struct batch *batch)
 	struct mmsghdr message[BATCH_SLOTS];
 	struct iovec piece[BATCH_SLOTS][2];
 	size_t skip = self->support.header ? 0 : 1;
-	int count;
+	int count, state;
 
 	memset(vnet, 0, sizeof(vnet));
 	for (unsigned i = 0; i < BATCH_SLOTS; i++) {
@@ -193,7 +207,11 @@ int packet_recv(struct nio *nio, struct batch *batch)
 		if (errno == EAGAIN)
 			return 0;
 		nio_count_error(nio, errno);
-		return check_interface(self);
+		state = check_interface(self);
+		/* what was there is as old as that when the interface is back */
+		if (state < 0)
+			packet_drain(nio->fd);
+		return state;
 	}
 	/* it must be the one that the frames were made for */
 	if (!self->support.header)
@@ -201,20 +219,6 @@ int packet_recv(struct nio *nio, struct batch *batch)
 	for (int i = 0; i < count; i++)
 		take_message(self, batch, &message[i], &vnet[i], piece[i][1].iov_base);
 	return 0;
-}
-
-/* Forgets what waits to be received. Where the socket goes on to receive, a flood ends it some
- * time.
- */
-void packet_drain(int fd)
-{
-	char start[64];
-
-	for (unsigned i = 0; i < DRAIN_MAX; i++) {
-		if (recv(fd, start, sizeof(start), MSG_DONTWAIT | MSG_TRUNC) < 0 &&
-		    errno == EAGAIN)
-			return;
-	}
 }
 
 /* ---- sending */
@@ -416,8 +420,6 @@ int packet_revive(struct nio *nio, struct err *err)
 
 		if (!index)
 			return err_sys(err, ENODEV, "%s", nio->desc);
-		/* what the old one received is as old as its end */
-		packet_drain(nio->fd);
 		if (bind_to(nio->fd, index, err) < 0 ||
 		    promise_promiscuous(nio->fd, index, err) < 0)
 			return -err->code;

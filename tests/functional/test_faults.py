@@ -215,20 +215,21 @@ def test_interface_deleted_and_made_again(ub, ns, peers, raw_link, patience):
     assert destination(ub)["state"] == "up"
 
 
-def test_what_a_deleted_interface_received_does_not_come_later(ub, ns, peers, raw_link, patience):
-    """From the next interface of that name come its own frames only."""
+@pytest.mark.parametrize("end", ["down", "deleted"])
+def test_what_an_interface_received_does_not_come_later(ub, ns, peers, raw_link, patience, end):
+    """When it is back, or another one of its name is there, come its new frames only."""
     near, far = raw_link
     recovers(far.send, near)
-    os.kill(ub.pid, signal.SIGSTOP)
-    try:
+    with ub.paused():
         for number in range(100):
             far.send(frames.frame(b"old %d" % number))
-        ns.ip("link del va")
-    finally:
-        os.kill(ub.pid, signal.SIGCONT)
+        ns.ip("link set va down" if end == "down" else "link del va")
     wait_until(lambda: destination(ub)["state"] == "down", what="the loss to be noticed")
-    ns.veth("va", "vb")
-    far = peers.raw("vb")
+    if end == "down":
+        ns.ip("link set va up")
+    else:
+        ns.veth("va", "vb")
+        far = peers.raw("vb")
     recovers(near.send, far, patience)
     far.send(frames.frame(b"last"))
     got = near.receive_all()
@@ -352,13 +353,10 @@ def test_aggregates_longer_than_any_frame(ub, ns, raw_link, patience):
 def test_a_jumbo_stream_to_an_ordinary_interface(ub, raw_link, patience):
     """Two frames in sequence do not pass where one alone does not."""
     near, far = raw_link
-    os.kill(ub.pid, signal.SIGSTOP)
-    try:
+    with ub.paused():
         for number in range(BURST):
             segment = wire.tcp(bytes(8948), seq=1 + 8948 * number)
             near.send(wire.ethernet(wire.ipv4(segment, wire.TCP, ident=number)))
-    finally:
-        os.kill(ub.pid, signal.SIGCONT)
     seen = dropped(ub, "too_long")
     assert (seen["drop_too_long"], seen["out_frames"]) == (BURST, 0)
     assert seen["last_error"] == "Message too long"

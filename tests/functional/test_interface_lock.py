@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """While others hold the kernel's lock for changes of interfaces, no link waits for it."""
 import os
-import signal
 import subprocess
 
 import pytest
@@ -191,12 +190,9 @@ def loaded_tap(locked_ub, lock, ns, peers):
     ns.ip("link set tap0 up")
     near = peers.raw("tap0")
     lock.take()
-    os.kill(locked_ub.pid, signal.SIGSTOP)
-    try:
+    with locked_ub.paused():
         for number in range(40):
             near.send(frames.frame(b"load %d" % number))
-    finally:
-        os.kill(locked_ub.pid, signal.SIGCONT)
     for number in range(40):
         far.expect(frames.frame(b"load %d" % number))
     wait_until(lambda: "waits: look at or change" in locked_ub.stderr(), what="somebody who waits")

@@ -2,7 +2,6 @@
 """TAP NIOs: PROTOCOL section 6."""
 import fcntl
 import os
-import signal
 import struct
 import subprocess
 
@@ -59,10 +58,9 @@ def test_a_device_is_looked_at_while_its_worker_uses_it(ub, link, ns, pause_proc
     near, _ = link
     ub.ok("docker create_veth left right")
     ub.ok(f"docker move_to_ns right {pause_process().pid} eth0")
-    os.kill(ub.pid, signal.SIGSTOP)
-    for _ in range(24):
-        near.send(frames.frame())
-    os.kill(ub.pid, signal.SIGCONT)
+    with ub.paused():
+        for _ in range(24):
+            near.send(frames.frame())
     wait_until(lambda: "vnet_hdr on" in ns.ip("-d link show tap0"), what="the other file")
 
 
@@ -245,15 +243,6 @@ def test_macvtap(ub, ns, peers):
     assert "mv0" in ns.links()
 
 
-def is_stopped(pid):
-    """Whether no thread of a process runs after SIGSTOP."""
-    states = []
-    for thread in os.listdir(f"/proc/{pid}/task"):
-        with open(f"/proc/{pid}/task/{thread}/stat", encoding="ascii") as stat:
-            states.append(stat.read().rsplit(")", 1)[1].split()[0])
-    return set(states) == {"T"}
-
-
 @pytest.mark.parametrize("moved", [False, True], ids=["here", "moved"])
 def test_offloads_come_with_load(ub, link, ns, namespaces, peers, moved):
     """Also where somebody else has moved the device to."""
@@ -268,14 +257,9 @@ def test_offloads_come_with_load(ub, link, ns, namespaces, peers, moved):
         home.ip("link set tap0 up")
         near = peers.raw("tap0", where=home)
     assert "tx-checksumming: off" in home.run("ethtool", "-k", "tap0")
-    os.kill(ub.pid, signal.SIGSTOP)
-    try:
-        # so that they are all there at once
-        wait_until(lambda: is_stopped(ub.pid), what="the program to stop")
+    with ub.paused():
         for number in range(20):
             near.send(frames.frame(size=100 + number))
-    finally:
-        os.kill(ub.pid, signal.SIGCONT)
     for number in range(20):
         far.expect(frames.frame(size=100 + number))
     wait_until(lambda: "tx-checksumming: on" in home.run("ethtool", "-k", "tap0"),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The program under test and its control connection."""
+import contextlib
 import os
 import re
 import select
@@ -172,6 +173,22 @@ class Ubridge:
 
     def threads(self):
         return len(os.listdir(f"/proc/{self.pid}/task"))
+
+    def _is_stopped(self):
+        states = set()
+        for thread in os.listdir(f"/proc/{self.pid}/task"):
+            states.add(_read(f"/proc/{self.pid}/task/{thread}/stat").rsplit(")", 1)[1].split()[0])
+        return states == {"T"}
+
+    @contextlib.contextmanager
+    def paused(self):
+        """None of its threads runs, so that what happens meanwhile is there all at once."""
+        os.kill(self.pid, signal.SIGSTOP)
+        try:
+            wait_until(self._is_stopped, what="the program to stop")
+            yield
+        finally:
+            os.kill(self.pid, signal.SIGCONT)
 
     def wait_exit(self, status=0, deadline=10.0):
         """Wait for the end by itself; returns the seconds it took."""
