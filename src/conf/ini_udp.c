@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/cleanup.h"
-
 /* ini_udp_parse() - strict reading of LPORT:HOST:RPORT, where an IPv6 host may be in brackets
  * @value: is cut into the parts that @spec points to
  *
@@ -31,29 +29,34 @@ int ini_udp_parse(char *value, struct udp_spec *spec, struct err *err)
 	return 0;
 }
 
-/* The host of an endpoint, in memory that the caller gives; NULL: it has none. */
-static const char *host_of(const struct ini_endpoint *endpoint, char *value)
+/* The host of a UDP endpoint, to be freed; NULL: it is none, or written wrongly. */
+static char *host_of(const struct ini_endpoint *endpoint)
 {
-	struct udp_spec spec;
+	struct udp_spec spec = { 0 };
+	char *value, *host = NULL;
 	struct err ignored;
 
-	if (endpoint->kind != INI_UDP || !value || ini_udp_parse(value, &spec, &ignored) < 0)
+	if (endpoint->kind != INI_UDP)
 		return NULL;
-	return spec.host;
+	value = strdup(endpoint->value);
+	if (value && ini_udp_parse(value, &spec, &ignored) == 0 && spec.host)
+		host = strdup(spec.host);
+	free(value);
+	return host;
 }
 
 /* ini_hosts_take_time() - whether ini_hosts_resolve() may have to ask others */
 bool ini_hosts_take_time(const struct ini_section *section)
 {
-	for (enum ini_side side = 0; side < INI_SIDE_COUNT; side++) {
-		const struct ini_endpoint *endpoint = &section->endpoint[side];
-		AUTO_FREE char *value = endpoint->value ? strdup(endpoint->value) : NULL;
-		const char *host = host_of(endpoint, value);
+	bool result = false;
 
-		if (host && !udp_host_is_numeric(host))
-			return true;
+	for (enum ini_side side = 0; side < INI_SIDE_COUNT; side++) {
+		char *host = host_of(&section->endpoint[side]);
+
+		result = result || (host && !udp_host_is_numeric(host));
+		free(host);
 	}
-	return false;
+	return result;
 }
 
 /* ini_hosts_resolve() - the addresses of a section's UDP endpoints; blocks as long as the
@@ -64,13 +67,14 @@ bool ini_hosts_take_time(const struct ini_section *section)
 void ini_hosts_resolve(struct ini_host hosts[INI_SIDE_COUNT], const struct ini_section *section)
 {
 	for (enum ini_side side = 0; side < INI_SIDE_COUNT; side++) {
-		const struct ini_endpoint *endpoint = &section->endpoint[side];
-		AUTO_FREE char *value = endpoint->value ? strdup(endpoint->value) : NULL;
-		const char *host = host_of(endpoint, value);
+		char *host = host_of(&section->endpoint[side]);
 
 		hosts[side] = (struct ini_host){ 0 };
 		if (host)
 			hosts[side].addresses = udp_resolve(host, &hosts[side].err);
+		else
+			err_set(&hosts[side].err, ENOMEM, "out of memory");
+		free(host);
 	}
 }
 
