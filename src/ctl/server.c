@@ -82,7 +82,6 @@ static struct conn *conns;
 static unsigned conn_count;
 
 static void serve(struct conn *conn);
-static void abandon(struct conn *conn);
 
 /* ---- requests */
 
@@ -247,12 +246,16 @@ static void run_lines(struct conn *conn)
 		consume(&conn->in, at);
 }
 
+static void throw_away(struct buf *buf)
+{
+	buf->failed = false;
+	consume(buf, buf->len);
+}
+
 static bool send_out(struct conn *conn)
 {
-	if (conn->abandoned) {
-		conn->out.failed = false;
-		consume(&conn->out, conn->out.len);
-	}
+	if (conn->abandoned)
+		throw_away(&conn->out);
 	while (conn->out.len) {
 		ssize_t sent = send(conn->source.fd, conn->out.data, conn->out.len,
 				    MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -325,15 +328,21 @@ static void watch(struct conn *conn)
 	loop_modify(server_loop, &conn->source, events);
 }
 
+/* Nobody is at the other end. What has been received may still go on. */
+static void abandon(struct conn *conn)
+{
+	loop_remove(server_loop, &conn->source);
+	conn->abandoned = true;
+	throw_away(&conn->out);
+}
+
 /* Does what can be done for a connection now, and waits for the rest. */
 static void serve(struct conn *conn)
 {
 	do {
 		run_lines(conn);
-		if (!send_out(conn)) {
+		if (!send_out(conn))
 			abandon(conn);
-			return;
-		}
 	} while (may_run(conn) &&
 		 (has_line(conn) || (conn->abandoned && !conn->peer_done && receive(conn))));
 	if (conn->abandoned && conn->pending)
@@ -344,23 +353,13 @@ static void serve(struct conn *conn)
 		watch(conn);
 }
 
-/* Nobody is at the other end. What has been received may still go on. */
-static void abandon(struct conn *conn)
-{
-	loop_remove(server_loop, &conn->source);
-	conn->abandoned = true;
-	serve(conn);
-}
-
 static void conn_ready(struct loop_source *source, uint32_t events)
 {
 	struct conn *conn = container_of(source, struct conn, source);
 
-	if (events & (EPOLLERR | EPOLLHUP)) {
+	if (events & (EPOLLERR | EPOLLHUP))
 		abandon(conn);
-		return;
-	}
-	if (events & EPOLLIN)
+	else if (events & EPOLLIN)
 		receive(conn);
 	serve(conn);
 }
