@@ -13,7 +13,9 @@
  * under load. Which it has is decided where a file attaches to it, so it is let go
  * of and taken again at once.
  *
- * A path instead of a name ("/dev/tap7") is the character device of a macvtap.
+ * A path instead of a name ("/dev/tap7") is the character device of a macvtap. When
+ * that is deleted its file takes frames as ever and reports nothing, so it is looked
+ * for from time to time. The next one has another path: it is not taken again.
  *
  * The device may be moved to another network namespace and keeps working. When
  * it is deleted, or its namespace ends, its file reports EBADFD or EFAULT for
@@ -67,6 +69,9 @@
  */
 #define UPGRADE_LOAD 16
 
+/* How often it is looked whether a macvtap is still there. */
+#define LOOK_INTERVAL (10 * NSEC_PER_MSEC)
+
 /* For so long a worker waits for a device to be taken again; mostly that is enough. */
 #define RETAKE_NSEC (5 * NSEC_PER_MSEC)
 
@@ -78,6 +83,9 @@ struct nio_tap {
 	struct vnet_support support;
 	bool borrowed;
 	bool upgradable;		/* to be attached to anew, with offloads */
+	unsigned macvtap;		/* the index of its interface, 0: it is none, or not here */
+	bool severed;			/* that had been deleted at the last look */
+	uint64_t next_look;		/* monotonic */
 };
 
 static struct nio_tap *to_tap(struct nio *nio)
@@ -164,6 +172,14 @@ static int open_device(const char *path, struct err *err)
 	return fd < 0 ? err_sys(err, errno, "%s", path) : fd;
 }
 
+/* 0 where it has been moved to another namespace. */
+static unsigned index_of_macvtap(int fd)
+{
+	struct ifreq request;
+
+	return ioctl(fd, TUNGETIFF, &request) < 0 ? 0 : interface_find(request.ifr_name);
+}
+
 /* Attaches to a device that others made, or to a macvtap by its path. */
 static int borrow(struct nio_tap *tap, const char *device, struct err *err)
 {
@@ -186,6 +202,7 @@ static int borrow(struct nio_tap *tap, const char *device, struct err *err)
 	else
 		refuse_offload(fd);
 	tap->nio.takes_gso = tap->support.tcp;
+	tap->macvtap = by_path ? index_of_macvtap(fd) : 0;
 	return take_fd(&fd);
 }
 
@@ -284,11 +301,44 @@ static int write_out(const struct nio_tap *tap, struct coalesced *out)
 	return errno;
 }
 
+/* Asking the file itself waits for the kernel's lock, so that is done only where the index is
+ * not there any more: the interface may have been moved.
+ */
+static bool is_severed(struct nio_tap *tap)
+{
+	uint64_t now = clock_now();
+	char name[IFNAMSIZ];
+	struct ifreq request;
+
+	if (now < tap->next_look)
+		return tap->severed;
+	tap->next_look = now + LOOK_INTERVAL;
+	if (if_indextoname(tap->macvtap, name))
+		return false;
+	tap->severed = ioctl(tap->nio.fd, TUNGETIFF, &request) < 0;
+	if (!tap->severed)
+		tap->macvtap = 0;
+	return tap->severed;
+}
+
+static void drop_all(struct batch *batch)
+{
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (batch->frame[i].drop == FRAME_KEEP)
+			batch->frame[i].drop = DROP_DOWN;
+	}
+	errno = ENODEV;
+}
+
 static void tap_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_tap *tap = to_tap(nio);
 	struct coalesced out;
 
+	if (tap->macvtap && is_severed(tap)) {
+		drop_all(batch);
+		return;
+	}
 	for (unsigned i = 0; i < batch->count;) {
 		unsigned taken = 1;
 

@@ -243,6 +243,44 @@ def test_macvtap(ub, ns, peers):
     assert "mv0" in ns.links()
 
 
+@pytest.mark.parametrize("end", ["deleted", "moved"])
+def test_macvtap_goes(ub, ns, namespaces, peers, end):
+    """Its file does not say so: what is sent after it was deleted counts as lost. One that was
+    moved goes on.
+    """
+    index = 80000 + os.getpid() % 10000
+    ns.veth("va", "vb")
+    ns.ip(f"link add link va name mv0 index {index} type macvtap mode passthru")
+    far = peers.udp()
+    far.to = peers.port()
+    ub.ok("bridge create b")
+    ub.ok(f"bridge add_nio_tap b /dev/tap{index}")
+    ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
+    ub.ok("bridge start b")
+    if end == "deleted":
+        ns.ip("link del mv0")
+    else:
+        home = namespaces()
+        with ns:
+            subprocess.run(["ip", "link", "set", "mv0", "netns", home.path], check=True,
+                           pass_fds=[home.fd])
+        home.quiet("mv0")
+        home.ip("link set mv0 up")
+        near = peers.raw("vb")
+    for _ in range(5):
+        far.send(frames.frame())
+    if end == "moved":
+        near.expect(frames.frame())
+    want = (5, 0) if end == "moved" else (0, 5)
+    wait_until(lambda: sent_and_lost(ub) == want, what=f"{want} frames sent and lost")
+
+
+def sent_and_lost(ub):
+    line = ub.ok("bridge get_counters b")[0]
+    counts = dict(word.split("=", 1) for word in line.split() if "=" in word)
+    return int(counts["out_frames"]), int(counts["drop_down"])
+
+
 @pytest.mark.parametrize("moved", [False, True], ids=["here", "moved"])
 def test_offloads_come_with_load(ub, link, ns, namespaces, peers, moved):
     """Also where somebody else has moved the device to."""
