@@ -132,14 +132,6 @@ static void drop_one(struct nio *nio, enum frame_drop reason)
 	nio_note_error(nio, reason, 0);
 }
 
-static void drop_all(struct batch *batch, enum frame_drop reason)
-{
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (batch->frame[i].drop == FRAME_KEEP)
-			batch->frame[i].drop = reason;
-	}
-}
-
 /* Keeps the frames that have the drop @reason until there is room for them. */
 static void hold_back(struct pump *pump, struct batch *batch, enum frame_drop reason)
 {
@@ -178,7 +170,7 @@ static void transmit(struct pump *pump, struct batch *batch)
 	}
 	errno = 0;
 	if (sink->gone) {
-		drop_all(batch, DROP_DOWN);
+		batch_drop(batch, DROP_DOWN);
 		errno = sink->gone_error;
 	} else {
 		sink->ops->send(sink, batch);

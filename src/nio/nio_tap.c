@@ -321,22 +321,14 @@ static bool is_severed(struct nio_tap *tap)
 	return tap->severed;
 }
 
-static void drop_all(struct batch *batch)
-{
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (batch->frame[i].drop == FRAME_KEEP)
-			batch->frame[i].drop = DROP_DOWN;
-	}
-	errno = ENODEV;
-}
-
 static void tap_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_tap *tap = to_tap(nio);
 	struct coalesced out;
 
 	if (tap->macvtap && is_severed(tap)) {
-		drop_all(batch);
+		batch_drop(batch, DROP_DOWN);
+		errno = ENODEV;
 		return;
 	}
 	for (unsigned i = 0; i < batch->count;) {

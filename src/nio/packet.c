@@ -305,16 +305,6 @@ static unsigned add_message(struct nio_packet *self, const struct batch *batch, 
 	return taken;
 }
 
-static void drop_unheard(struct batch *batch)
-{
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (batch->frame[i].drop == FRAME_KEEP) {
-			batch->frame[i].drop = DROP_DOWN;
-			errno = ENETDOWN;
-		}
-	}
-}
-
 void packet_send(struct nio *nio, struct batch *batch)
 {
 	struct nio_packet *self = to_packet(nio);
@@ -341,8 +331,8 @@ void packet_send(struct nio *nio, struct batch *batch)
 			flush(self, batch, &out);
 	}
 	flush(self, batch, &out);
-	if (!self->carrier)
-		drop_unheard(batch);
+	if (!self->carrier && batch_drop(batch, DROP_DOWN))
+		errno = ENETDOWN;
 }
 
 /* ---- binding to an interface */

@@ -74,3 +74,20 @@ struct frame *batch_add(struct batch *batch, uint8_t *data, uint32_t len)
 	*frame = (struct frame){ .data = data, .len = len };
 	return frame;
 }
+
+/* batch_drop() - give all frames that were to be sent a reason why they are not
+ *
+ * Return: whether there was any.
+ */
+bool batch_drop(struct batch *batch, enum frame_drop reason)
+{
+	bool any = false;
+
+	for (unsigned i = 0; i < batch->count; i++) {
+		if (batch->frame[i].drop == FRAME_KEEP) {
+			batch->frame[i].drop = reason;
+			any = true;
+		}
+	}
+	return any;
+}

@@ -30,6 +30,7 @@
 #define PKT_BATCH_H
 
 #include <linux/virtio_net.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -77,6 +78,7 @@ int batch_init(struct batch *batch, struct err *err);
 void batch_fini(struct batch *batch);
 void batch_clear(struct batch *batch);
 uint8_t *batch_slot(struct batch *batch, unsigned index);
+bool batch_drop(struct batch *batch, enum frame_drop reason);
 struct frame *batch_add(struct batch *batch, uint8_t *data, uint32_t len);
 
 static inline unsigned batch_room(const struct batch *batch)

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 
 from lab import frames
+from lab.counters import counters
 from lab.wait import wait_until
 
 REFUSED = "unable to create NIO TAP for bridge 'b'"
@@ -228,12 +229,7 @@ def test_macvtap(ub, ns, peers):
     ns.ip(f"link add link va name mv0 index {index} type macvtap mode passthru")
     ns.quiet("mv0")
     ns.ip("link set mv0 up")
-    far = peers.udp()
-    far.to = peers.port()
-    ub.ok("bridge create b")
-    ub.ok(f"bridge add_nio_tap b /dev/tap{index}")
-    ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
-    ub.ok("bridge start b")
+    far = borrow(ub, peers, f"/dev/tap{index}")
     near = peers.raw("vb")
     near.send(frames.frame(b"out"))
     far.expect(frames.frame(b"out"))
@@ -251,12 +247,7 @@ def test_macvtap_goes(ub, ns, namespaces, peers, end):
     index = 80000 + os.getpid() % 10000
     ns.veth("va", "vb")
     ns.ip(f"link add link va name mv0 index {index} type macvtap mode passthru")
-    far = peers.udp()
-    far.to = peers.port()
-    ub.ok("bridge create b")
-    ub.ok(f"bridge add_nio_tap b /dev/tap{index}")
-    ub.ok(f"bridge add_nio_udp b {far.to} 127.0.0.1 {far.port}")
-    ub.ok("bridge start b")
+    far = borrow(ub, peers, f"/dev/tap{index}")
     if end == "deleted":
         ns.ip("link del mv0")
     else:
@@ -276,9 +267,8 @@ def test_macvtap_goes(ub, ns, namespaces, peers, end):
 
 
 def sent_and_lost(ub):
-    line = ub.ok("bridge get_counters b")[0]
-    counts = dict(word.split("=", 1) for word in line.split() if "=" in word)
-    return int(counts["out_frames"]), int(counts["drop_down"])
+    source = counters(ub, "b")["source"]
+    return source["out_frames"], source["drop_down"]
 
 
 @pytest.mark.parametrize("moved", [False, True], ids=["here", "moved"])

@@ -91,6 +91,22 @@ static void a_new_frame_is_a_wire_frame(void **state)
 	assert_ptr_equal(frame->data, data);
 }
 
+static void drops_what_has_no_reason_yet(void **state)
+{
+	struct batch *batch = *state;
+	uint8_t data[64] = { 0 };
+
+	assert_false(batch_drop(batch, DROP_DOWN));
+	for (unsigned i = 0; i < 3; i++)
+		assert_non_null(batch_add(batch, data, sizeof(data)));
+	batch->frame[1].drop = DROP_FILTER;
+	assert_true(batch_drop(batch, DROP_DOWN));
+	assert_int_equal(batch->frame[0].drop, DROP_DOWN);
+	assert_int_equal(batch->frame[1].drop, DROP_FILTER);
+	assert_int_equal(batch->frame[2].drop, DROP_DOWN);
+	assert_false(batch_drop(batch, DROP_DOWN));
+}
+
 static void fini_of_nothing(void **state)
 {
 	struct batch batch = { 0 };
@@ -109,6 +125,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(takes_so_many_frames_and_no_more, set_up,
 						tear_down),
 		cmocka_unit_test_setup_teardown(a_new_frame_is_a_wire_frame, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(drops_what_has_no_reason_yet, set_up, tear_down),
 		cmocka_unit_test(fini_of_nothing),
 	};
 
